@@ -1,0 +1,262 @@
+"""Ground floor: the nouns of the house as frozen records (words: docs/glossary.md)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Paid = Literal["no", "unknown", "yes"]
+"""Did money move? `unknown` means the provider may have billed it and cannot be asked."""
+
+Retry = Literal["no", "safe", "later"]
+"""May the same call be made again: never usefully, at once, or after a while."""
+
+Media = Literal["image", "video"]
+
+
+class Record(BaseModel):
+    """Base of every record: frozen, and strict about unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class State(StrEnum):
+    """Life of a generation; `unknown` may have been billed and is never resubmitted silently."""
+
+    QUEUED = "queued"
+    SUBMITTING = "submitting"
+    RUNNING = "running"
+    FETCHING = "fetching"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    UNKNOWN = "unknown"
+
+    @property
+    def is_open(self) -> bool:
+        """Somebody still has to work on it."""
+        return self in OPEN_STATES
+
+
+OPEN_STATES = frozenset({State.QUEUED, State.SUBMITTING, State.RUNNING, State.FETCHING})
+
+
+class Scene(Record):
+    """What a plan says of one scene; feeds prompts, storyboards and asset semantics."""
+
+    id: str = ""
+    narrative_role: str = ""
+    spoken_text: str = ""
+    visual_intent: str = ""
+    mood: tuple[str, ...] = ()
+    shot_types: tuple[str, ...] = ()
+    requirements: tuple[str, ...] = ()
+
+
+class Request(Record):
+    """One thing wanted of a model, as a source or a caller says it; nothing is resolved yet.
+
+    `references` are paths or https URLs as written. `None` always means "not given"; zero is a value.
+    `first_idx` is the number of its first picture within its scene in this call (file names count on from it).
+    """
+
+    prompt: str
+    scene: Scene = Scene()
+    operation: Literal["generate_image"] = "generate_image"
+    provider: str | None = None
+    model: str | None = None
+    num_images: int = 1
+    seed: int | None = None
+    aspect_ratio: str | None = None
+    resolution: str | None = None
+    negative_prompt: str | None = None
+    output_format: str | None = None
+    references: tuple[str, ...] = ()
+    style: str | None = None
+    first_idx: int = 1
+    origin: str = ""
+    """Where it was written, for error texts: `creative_plan.toml, scene SC_01`."""
+
+
+class Input(Record):
+    """A reference picture that was read: its bytes are bound by `sha256`."""
+
+    written: str
+    """As the caller wrote it: a workspace path or a URL."""
+    path: str
+    """Workspace-relative path of the bytes (a remote picture lies in the cache)."""
+    sha256: str
+    media_type: str
+    size_bytes: int
+    width: int
+    height: int
+
+
+class Price(Record):
+    """An estimate in US dollars, and what it rests on; `usd` is None where no price is known."""
+
+    usd: float | None
+    basis: str = ""
+
+
+class Planned(Record):
+    """One request with everything decided before money: model, parameters, seed, names, price.
+
+    `stems` are the file names without extension, one a picture, known before paying.
+    `parameters` are in our words; the provider translates them.
+    """
+
+    request: Request
+    job_id: str
+    provider: str
+    model: str
+    operation: str
+    media: Media = "image"
+    parameters: dict[str, Any]
+    seed: int
+    seed_is_sent: bool
+    inputs: tuple[Input, ...] = ()
+    fingerprint: str
+    output_dir: str
+    stems: tuple[str, ...]
+    price: Price
+    prompt: str
+    """The prompt that is sent (style added); the caller's own is `request.prompt`."""
+    width: int | None = None
+    height: int | None = None
+    expected_s: float = 10.0
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def place(self) -> str:
+        """Where its pictures land: two requests at one place are the same picture."""
+        return f"{self.output_dir}/{self.stems[0]}"
+
+
+class Plan(Record):
+    """Requests with prices and warnings, before paying."""
+
+    job_id: str
+    output_dir: str
+    items: tuple[Planned, ...]
+    warnings: tuple[str, ...] = ()
+    log_path: str | None = None
+    semantics_path: str | None = None
+
+    @property
+    def price_usd(self) -> float | None:
+        """Sum of the estimates, or None when one of them is not known."""
+        prices = [item.price.usd for item in self.items]
+        return None if None in prices else round(sum(p for p in prices if p is not None), 6)
+
+    @property
+    def images(self) -> int:
+        """How many pictures the plan asks for."""
+        return sum(len(item.stems) for item in self.items)
+
+
+class Output(Record):
+    """One result as a provider names it: an untrusted URL, or bytes it already gave."""
+
+    url: str | None = None
+    data: bytes | None = Field(default=None, repr=False)
+    media_type: str | None = None
+
+
+class Artifact(Record):
+    """A file of ours on disk. `path` is workspace-relative with `/`."""
+
+    path: str
+    sha256: str
+    size_bytes: int
+    media_type: str
+    width: int
+    height: int
+    url: str | None = None
+    warnings: tuple[str, ...] = ()
+
+
+class Problem(Record):
+    """An error as data: the ledger keeps it, replies and logs put it into words (`messages`)."""
+
+    kind: str
+    key: str
+    facts: dict[str, Any] = {}
+    paid: Paid = "no"
+    retry: Retry = "no"
+    detail: str = ""
+
+
+class Generation(Record):
+    """The ledger's entry for one request: state, receipt, files, cost, time."""
+
+    id: str
+    planned: Planned
+    attempt: int
+    state: State
+    owner: str | None = None
+    handle: dict[str, Any] | None = None
+    artifacts: tuple[Artifact, ...] = ()
+    problem: Problem | None = None
+    paid: Paid = "no"
+    cost_usd: float | None = None
+    copy_of: str | None = None
+    cancel_requested: bool = False
+    tries: int = 0
+    created_at: float
+    submitted_at: float | None = None
+    finished_at: float | None = None
+    duration_s: float | None = None
+    """Seconds from the accepted submission to the provider's result."""
+
+
+class ErrorView(Record):
+    """An error as a reader gets it: the machine's words and the user's."""
+
+    kind: str
+    key: str
+    message: str
+    fix: str
+    paid: Paid
+    retry: Retry
+    detail: str = ""
+
+
+class Entry(Record):
+    """One generation in a reply. Paths are absolute; `cost_usd` is what this call added (an estimate)."""
+
+    id: str
+    scene_id: str
+    state: str
+    paid: Paid
+    cost_usd: float | None
+    provider: str
+    model: str
+    seed: int
+    outputs: tuple[str, ...] = ()
+    error: ErrorView | None = None
+    estimate_usd: float | None = None
+    expected_seconds: float | None = None
+    notes: tuple[str, ...] = ()
+
+
+class Reply(Record):
+    """What every door answers: what happened, what it cost, where the files are, what to call next."""
+
+    message: str
+    generations: tuple[Entry, ...] = ()
+    warnings: tuple[str, ...] = ()
+    cost_usd: float | None = 0.0
+    estimate_usd: float | None = None
+    next: str = ""
+    poll_after_seconds: float | None = None
+    error: ErrorView | None = None
+
+
+def iso(at: float) -> str:
+    """Local time with offset, seconds precision, as the logs write it."""
+    return datetime.fromtimestamp(at, UTC).astimezone().isoformat(timespec="seconds")

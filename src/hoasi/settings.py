@@ -1,0 +1,143 @@
+"""Ground floor: where the workspace is and what the environment says. The only reader of `os.environ`.
+
+Keys: process environment first, then the workspace's `.env` (or the file named with `--env-file`).
+Addresses (`HOASI_*_URL`), the sandbox switch and the consent mode come from the process environment only: a file in a
+workspace that somebody else wrote must not be able to redirect keys or loosen a gate.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from dotenv import dotenv_values
+
+from hoasi.errors import NotSupported, PathRefused, WrongInput
+
+SANDBOX_PORT = 8787
+_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+_SECRET_WORDS = ("KEY", "SECRET", "TOKEN", "PASSWORD")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What one process was told. Build it with `read`."""
+
+    workspace: Path
+    environ: Mapping[str, str] = field(repr=False)
+    dotenv: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def get(self, name: str, default: str = "") -> str:
+        """A value from the process environment, else from the `.env` file; empty counts as not given."""
+        return self.environ.get(name, "").strip() or self.dotenv.get(name, "").strip() or default
+
+    def secret(self, names: tuple[str, ...]) -> str | None:
+        """The first key that is set among `names`; in the sandbox a dummy, so that no real key ever reaches it."""
+        if self.sandbox_url is not None:
+            return "sandbox:sandbox"
+        return next((value for name in names if (value := self.get(name))), None)
+
+    def secrets(self) -> tuple[str, ...]:
+        """Every secret value known to this process, longest first; used to keep them out of texts."""
+        rows = {**self.dotenv, **self.environ}
+        named = {value.strip() for name, value in rows.items() if any(word in name.upper() for word in _SECRET_WORDS)}
+        return tuple(sorted((value for value in named if len(value) >= 6), key=len, reverse=True))
+
+    @property
+    def sandbox_url(self) -> str | None:
+        """Base address of the sandbox when `HOASI_SANDBOX` is set (`1`: the default port, or a whole http address)."""
+        value = self.environ.get("HOASI_SANDBOX", "").strip()
+        if value in {"", "0"}:
+            return None
+        return f"http://127.0.0.1:{SANDBOX_PORT}" if value == "1" else _checked("HOASI_SANDBOX", value)
+
+    def origin(self, provider: str, role: str, default: str) -> str:
+        """Address of one of a provider's hosts: `HOASI_<PROVIDER>[_<ROLE>]_URL`, else the sandbox, else the default.
+
+        Raises:
+            NotSupported: the override is neither https nor http on loopback.
+        """
+        name = f"HOASI_{provider.upper()}_{role.upper()}_URL" if role else f"HOASI_{provider.upper()}_URL"
+        given = self.environ.get(name, "").strip()
+        if given:
+            return _checked(name, given)
+        return self.sandbox_url or default
+
+    def number(self, name: str) -> float | None:
+        """A number from the environment, or None when it is not given.
+
+        Raises:
+            WrongInput: the text is not a number, or is negative.
+        """
+        text = self.get(name)
+        if not text:
+            return None
+        try:
+            value = float(text)
+        except ValueError:
+            value = -1.0
+        if not 0 <= value < float("inf"):
+            raise WrongInput("setting_not_number", name=name, value=text[:40])
+        return value
+
+    def concurrency(self, provider: str, default: int) -> int:
+        """How many generations may be at a provider at once (`HOASI_<PROVIDER>_CONCURRENCY`, at least 1)."""
+        value = self.number(f"HOASI_{provider.upper()}_CONCURRENCY")
+        return default if value is None else max(1, int(value))
+
+    @property
+    def language(self) -> str:
+        """Language of the sentences for people: `HOASI_LANG`, Vietnamese unless told otherwise."""
+        return self.get("HOASI_LANG", "vi")
+
+    @property
+    def consent_is_strict(self) -> bool:
+        """`HOASI_CONSENT=strict`: only records made by a person count."""
+        return self.environ.get("HOASI_CONSENT", "").strip().lower() == "strict"
+
+    @property
+    def home(self) -> Path:
+        """Our own hidden folder in the workspace: ledger, locks, cache."""
+        return self.workspace / ".hoasi"
+
+
+def _checked(name: str, value: str) -> str:
+    """An address without trailing slash: https anywhere, plain http to loopback only."""
+    parts = urlsplit(value)
+    is_fine = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
+    if not is_fine or not parts.hostname or parts.username or parts.query:
+        raise NotSupported("address_refused", name=name)
+    return value.rstrip("/")
+
+
+def find_workspace(start: Path) -> Path:
+    """The nearest folder at or above `start` that holds `jobs/` or `.env`; else `start` itself."""
+    for folder in (start, *start.parents):
+        if (folder / "jobs").is_dir() or (folder / ".env").is_file():
+            return folder
+    return start
+
+
+def read(
+    workspace: Path | None = None, env_file: Path | None = None, environ: Mapping[str, str] | None = None
+) -> Settings:
+    """Settings of this process.
+
+    Raises:
+        PathRefused: the workspace or the named env file does not exist.
+    """
+    root = (workspace or find_workspace(Path.cwd())).expanduser().resolve()
+    if not root.is_dir():
+        raise PathRefused("workspace_missing", path=root)
+    if env_file is not None and not env_file.expanduser().is_file():
+        raise PathRefused("env_file_missing", path=env_file)
+    source = env_file.expanduser() if env_file else root / ".env"
+    values = dotenv_values(source, interpolate=False) if source.is_file() else {}
+    return Settings(
+        workspace=root,
+        environ=dict(os.environ if environ is None else environ),
+        dotenv={name: value for name, value in values.items() if value is not None},
+    )
