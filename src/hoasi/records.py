@@ -122,12 +122,13 @@ class Planned(Record):
     inputs: tuple[Input, ...] = ()
     fingerprint: str
     output_dir: str
+    log_path: str = ""
+    semantics_path: str = ""
+    """Workspace-relative files that tell of it; "" for none."""
     stems: tuple[str, ...]
     price: Price
     prompt: str
     """The prompt that is sent (style added); the caller's own is `request.prompt`."""
-    width: int | None = None
-    height: int | None = None
     expected_s: float = 10.0
     warnings: tuple[str, ...] = ()
 
@@ -144,8 +145,6 @@ class Plan(Record):
     output_dir: str
     items: tuple[Planned, ...]
     warnings: tuple[str, ...] = ()
-    log_path: str | None = None
-    semantics_path: str | None = None
 
     @property
     def price_usd(self) -> float | None:

@@ -1,0 +1,66 @@
+"""Street door (floor 1): which addresses are whose, and which are public."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from urllib.parse import urlsplit
+
+from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.resolver import ThreadedResolver
+
+_PORTS = {"http": 80, "https": 443}
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+Origin = tuple[str, str, int]
+
+
+def origin_of(url: str) -> Origin:
+    """Scheme, host and port: two addresses with equal origins belong to one server."""
+    parts = urlsplit(url)
+    return parts.scheme, (parts.hostname or "").lower(), parts.port or _PORTS.get(parts.scheme, 0)
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address is one of the open internet, seen through IPv4-in-IPv6 forms."""
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address):
+        inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
+        if ip in _NAT64:
+            inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+        if inner is not None:
+            return is_public(str(inner))
+    return ip.is_global and not ip.is_multicast
+
+
+def is_literal(host: str) -> bool:
+    """An address, not a name; what a name means is checked by the resolver."""
+    try:
+        ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    return True
+
+
+class PrivateAddressError(OSError):
+    """A name that leads to an address which is not public."""
+
+
+class PublicOnly(AbstractResolver):
+    """A resolver that gives public addresses only; the connection goes to exactly what it gives."""
+
+    def __init__(self) -> None:
+        self._inner = ThreadedResolver()
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """Addresses of a name; refused as a whole when one of them is not public."""
+        found = await self._inner.resolve(host, port, family)
+        if not all(is_public(row["host"]) for row in found):
+            raise PrivateAddressError("not a public address")
+        return found
+
+    async def close(self) -> None:
+        """Nothing is held."""
+        await self._inner.close()

@@ -1,0 +1,291 @@
+"""Engine room (floor 3): the durable truth, in SQLite under the workspace.
+
+Safe for several processes: WAL, `synchronous=FULL` (a lost receipt is lost money), `BEGIN IMMEDIATE`, and every save
+of a generation is fenced by its owner. Transactions are short and hold no await.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from hoasi.errors import LostOwnership, NotFound, WrongInput
+from hoasi.records import OPEN_STATES, Generation, State
+
+_SCHEMA = 1
+_OPEN = tuple(sorted(OPEN_STATES))
+_HELD = (State.SUBMITTING, State.RUNNING)
+SLOT_LIFE_S = 3600.0
+"""A submission older than this no longer holds one of the provider's places, whoever forgot it."""
+_JSON = {"planned", "handle", "artifacts", "problem"}
+
+
+class Ledger:
+    """One workspace's generations. Cheap to open; every method is one short transaction."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        (path.parent / ".gitignore").write_text("*\n", encoding="ascii")
+        self._db = sqlite3.connect(path, timeout=30.0, isolation_level=None, check_same_thread=False)
+        self._db.row_factory = sqlite3.Row
+        self._db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;")
+        self._migrate()
+
+    def _migrate(self) -> None:
+        """Bring the schema to the version this code knows; a newer one is refused, never touched."""
+        with self._write() as db:
+            version = db.execute("PRAGMA user_version").fetchone()[0]
+            if version > _SCHEMA:
+                raise WrongInput("ledger_newer", version=version, known=_SCHEMA)
+            for step in range(version, _SCHEMA):
+                for statement in _MIGRATIONS[step]().split(";\n"):
+                    db.execute(statement)
+                db.execute(f"PRAGMA user_version={step + 1}")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    @contextmanager
+    def _write(self) -> Iterator[sqlite3.Connection]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield self._db
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    # ------------------------------------------------------------------ asking
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """One transaction in which requests are matched with what was bought before (`opening.py` decides)."""
+        with self._write() as db:
+            yield db
+
+    def get(self, ids: Sequence[str]) -> list[Generation]:
+        """Generations by id, in the order asked.
+
+        Raises:
+            NotFound: an id that the ledger does not hold.
+        """
+        rows = self._db.execute(
+            f"SELECT * FROM generation WHERE id IN ({marks(ids)})",
+            list(ids),
+        )
+        found = {row["id"]: generation_of(row) for row in rows}
+        for missing in (name for name in ids if name not in found):
+            raise NotFound("generation_unknown", id=missing)
+        return [found[name] for name in ids]
+
+    def find(
+        self,
+        *,
+        job_id: str | None = None,
+        scene_id: str | None = None,
+        states: Collection[str] = (),
+        before: int = 0,
+        limit: int = 20,
+    ) -> tuple[list[Generation], int]:
+        """Newest first, at most `limit`; the number to pass as `before` for the next page (0: no more)."""
+        tests = {"job_id = ?": job_id, "scene_id = ?": scene_id, "number < ?": before or None}
+        where = [test for test, value in tests.items() if value is not None]
+        values: list[Any] = [value for value in tests.values() if value is not None]
+        if states:
+            where.append(f"state IN ({marks(states)})")
+            values += states
+        rows = self._db.execute(
+            f"SELECT * FROM generation WHERE {' AND '.join(where) or '1'} ORDER BY number DESC LIMIT ?",
+            [*values, limit + 1],
+        ).fetchall()
+        return [generation_of(row) for row in rows[:limit]], rows[limit - 1]["number"] if len(rows) > limit else 0
+
+    def unlogged(self) -> list[Generation]:
+        """Ended generations whose end does not stand in a log yet, oldest first."""
+        rows = self._db.execute(
+            f"SELECT * FROM generation WHERE logged = 0 AND state NOT IN ({marks(_OPEN)}) ORDER BY number",
+            _OPEN,
+        )
+        return [generation_of(row) for row in rows]
+
+    def spent(self, job_id: str) -> tuple[float, int]:
+        """Estimated dollars and pictures of a job so far: what was or may have been paid, and what is on its way."""
+        row = self._db.execute(
+            f"""SELECT COALESCE(SUM(COALESCE(cost_usd, estimate_usd)), 0), COALESCE(SUM(images), 0) FROM generation
+                WHERE job_id = ? AND copy_of IS NULL AND (paid != 'no' OR state IN ({marks(_OPEN)}))""",
+            [job_id, *_OPEN],
+        ).fetchone()
+        return float(row[0]), int(row[1])
+
+    def durations(self, provider: str, model: str) -> list[float]:
+        """Seconds of the latest 50 results of a model, to know when to look."""
+        rows = self._db.execute(
+            "SELECT duration_s FROM generation WHERE provider=? AND model=? AND duration_s IS NOT NULL"
+            " ORDER BY number DESC LIMIT 50",
+            (provider, model),
+        )
+        return [row[0] for row in rows]
+
+    # ------------------------------------------------------------------ working
+
+    def save(self, name: str, owner: str, **fields: Any) -> Generation:
+        """Change a generation we own; on disk when this returns.
+
+        Raises:
+            LostOwnership: another process took it over.
+        """
+        values = [json.dumps(v) if k in _JSON and v is not None else v for k, v in fields.items()]
+        with self._write() as db:
+            row = db.execute(
+                f"UPDATE generation SET {', '.join(f'{k}=?' for k in fields)} WHERE id=? AND owner=? RETURNING *",
+                [*values, name, owner],
+            ).fetchone()
+        if row is None:
+            raise LostOwnership("lost_ownership", id=name)
+        return generation_of(row)
+
+    def take_place(self, name: str, owner: str, provider: str, most: int) -> Generation | None:
+        """Intent, durable: `queued` becomes `submitting` if the provider has a free place; None if it has not.
+
+        Counts what every process has at the provider.
+        """
+        now = time.time()
+        with self._write() as db:
+            held = db.execute(
+                "SELECT COUNT(*) FROM generation WHERE provider=? AND state IN (?, ?) AND submitted_at > ?",
+                (provider, *_HELD, now - SLOT_LIFE_S),
+            ).fetchone()[0]
+            if held >= most:
+                return None
+            row = db.execute(
+                "UPDATE generation SET state=?, submitted_at=?, tries=tries+1"
+                " WHERE id=? AND owner=? AND state=? RETURNING *",
+                (State.SUBMITTING, now, name, owner, State.QUEUED),
+            ).fetchone()
+        if row is None:
+            raise LostOwnership("lost_ownership", id=name)
+        return generation_of(row)
+
+    def rescue_receipt(self, name: str, receipt: dict[str, Any]) -> None:
+        """A receipt that came to a process which had lost its generation: kept all the same, unless another is there."""
+        with self._write() as db:
+            db.execute(
+                "UPDATE generation SET handle=?, state=?, problem=NULL, logged=0 WHERE id=? AND handle IS NULL",
+                (json.dumps(receipt), State.RUNNING, name),
+            )
+
+    def states(self, ids: Sequence[str]) -> dict[str, tuple[State, str | None]]:
+        """State and owner of each id that exists: cheap enough to ask often."""
+        rows = self._db.execute(f"SELECT id, state, owner FROM generation WHERE id IN ({marks(ids)})", list(ids))
+        return {row["id"]: (State(row["state"]), row["owner"]) for row in rows}
+
+    def stops(self, owner: str) -> list[str]:
+        """What we own and somebody wants cancelled."""
+        rows = self._db.execute(
+            f"SELECT id FROM generation WHERE owner=? AND cancel_requested=1 AND state IN ({marks(_OPEN)})",
+            [owner, *_OPEN],
+        )
+        return [row["id"] for row in rows]
+
+    def adopt(self, owner: str, states: Collection[str], ids: Collection[str] | None = None) -> list[Generation]:
+        """Become the owner of generations that nobody works on."""
+        chosen = "" if ids is None else f" AND id IN ({marks(ids)})"
+        with self._write() as db:
+            rows = db.execute(
+                f"UPDATE generation SET owner=? WHERE owner IS NULL AND state IN ({marks(states)}){chosen} RETURNING *",
+                [owner, *states, *(ids or ())],
+            ).fetchall()
+        return [generation_of(row) for row in rows]
+
+    def orphans(self, states: Collection[str]) -> list[str]:
+        """What nobody works on, in these states."""
+        rows = self._db.execute(
+            f"SELECT id FROM generation WHERE owner IS NULL AND state IN ({marks(states)})", list(states)
+        )
+        return [row["id"] for row in rows]
+
+    def folders(self) -> list[str]:
+        """Every folder, relative to the workspace, into which something was ever to be written."""
+        return [row["path"] for row in self._db.execute("SELECT path FROM folder")]
+
+    def owners(self) -> set[str]:
+        """Every process that is named as the owner of something."""
+        rows = self._db.execute("SELECT DISTINCT owner FROM generation WHERE owner IS NOT NULL")
+        return {row[0] for row in rows}
+
+    def release(self, owner: str) -> None:
+        """A process is gone, or goes: what it owned waits for the next one, its state kept."""
+        with self._write() as db:
+            db.execute("UPDATE generation SET owner=NULL WHERE owner=?", (owner,))
+
+    def ask_cancel(self, ids: Sequence[str]) -> None:
+        """Note the wish; whoever owns the generation carries it out."""
+        with self._write() as db:
+            db.execute(f"UPDATE generation SET cancel_requested=1 WHERE id IN ({marks(ids)})", list(ids))
+
+    def reopen(self, name: str, owner: str, state: State, **fields: Any) -> Generation:
+        """Put an ended generation back to work (its file is missing, or an `unknown` was settled).
+
+        Raises:
+            LostOwnership: somebody works on it already.
+        """
+        with self._write() as db:
+            taken = db.execute(
+                f"UPDATE generation SET owner=? WHERE id=? AND owner IS NULL AND state NOT IN ({marks(_OPEN)})",
+                [owner, name, *_OPEN],
+            ).rowcount
+        if not taken:
+            raise LostOwnership("lost_ownership", id=name)
+        return self.save(name, owner, state=state, logged=0, **fields)
+
+    # ------------------------------------------------------------------ memories
+
+    def mark_logged(self, ids: Sequence[str], path: str, memory: str) -> None:
+        """The ends of these generations stand in the log; and how the log file was left."""
+        with self._write() as db:
+            db.execute(f"UPDATE generation SET logged=1 WHERE id IN ({marks(ids)})", list(ids))
+            db.execute("INSERT OR REPLACE INTO log_memory VALUES (?, ?)", (path, memory))
+
+    def log_memory(self, path: str) -> str | None:
+        """How the log file at `path` was left, or None."""
+        row = self._db.execute("SELECT memory FROM log_memory WHERE path=?", (path,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def uploaded(self, key: tuple[str, str, str, str], since: float) -> str | None:
+        """Address of bytes that were uploaded after `since` (key: provider, realm, job, sha256)."""
+        row = self._db.execute(
+            "SELECT url FROM upload WHERE provider=? AND realm=? AND job_id=? AND sha256=? AND uploaded_at > ?",
+            (*key, since),
+        ).fetchone()
+        return None if row is None else str(row[0])
+
+    def remember_upload(self, key: tuple[str, str, str, str], url: str) -> None:
+        """Keep the address of uploaded bytes."""
+        with self._write() as db:
+            db.execute("INSERT OR REPLACE INTO upload VALUES (?, ?, ?, ?, ?, ?)", (*key, url, time.time()))
+
+
+def marks(values: Collection[Any]) -> str:
+    """Question marks for so many values of a statement."""
+    return ", ".join("?" * len(values))
+
+
+def generation_of(row: sqlite3.Row) -> Generation:
+    """A row as the record everybody else works with."""
+    fields = {name: row[name] for name in Generation.model_fields}
+    fields |= {name: json.loads(row[name]) for name in _JSON if row[name] is not None}
+    return Generation.model_validate(fields)
+
+
+def _first_schema() -> str:
+    return files("hoasi").joinpath("ledger.sql").read_text(encoding="utf-8").strip().rstrip(";")
+
+
+_MIGRATIONS = (_first_schema,)

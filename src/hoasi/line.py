@@ -1,0 +1,215 @@
+"""Engine room (floor 3): one generation on its way through this process, and what all of them share."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+
+from hoasi.artifacts import Target
+from hoasi.errors import Cancelled, DiskTrouble, HoasiError, LostOwnership, PaymentUnknown, ResultExpired
+from hoasi.ledger import Ledger
+from hoasi.media.provenance import Provenance
+from hoasi.providers import provider
+from hoasi.providers._provider import Done, Pending, Provider, Ready
+from hoasi.records import Generation, Paid, Planned, Problem, State, iso
+from hoasi.settings import Settings
+from hoasi.wire import Street, Wire
+
+log = logging.getLogger("hoasi.engine")
+
+
+class Stopped(Exception):
+    """The user wants it back, and this is a moment where it can be stopped."""
+
+
+class Parked(Exception):
+    """We stop following; the generation keeps its state and can be resumed."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.key)
+        self.problem = problem
+
+
+class Gate:
+    """The door to one provider in this process: so many at once, and nobody while it is closed."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self._places = anyio.Semaphore(most)
+        self._not_before = 0.0
+
+    async def enter(self) -> None:
+        """Wait for a place."""
+        await self._places.acquire()
+
+    def leave(self) -> None:
+        """Give the place to the next."""
+        self._places.release()
+
+    def close_for(self, seconds: float) -> None:
+        """The provider asked for a pause: nobody goes through before it is over."""
+        self._not_before = max(self._not_before, anyio.current_time() + seconds)
+
+    async def opened(self) -> None:
+        """Wait until the pause is over."""
+        await anyio.sleep_until(self._not_before)
+
+
+@dataclass
+class Shop:
+    """What all generations of one process share."""
+
+    settings: Settings
+    ledger: Ledger
+    street: Street
+    owner: str
+    wait_for: Callable[[str], Awaitable[Generation]]
+    """Follow another generation to its end (copies wait for their source)."""
+    gates: dict[str, Gate] = field(default_factory=dict)
+    uploading: dict[tuple[str, ...], anyio.Lock] = field(default_factory=dict)
+
+    def gate(self, maker: Provider) -> Gate:
+        """The provider's door."""
+        if maker.name not in self.gates:
+            self.gates[maker.name] = Gate(self.settings.concurrency(maker.name, maker.concurrency))
+        return self.gates[maker.name]
+
+    def wire(self, maker: Provider) -> Wire:
+        """The street as this provider sees it."""
+        origins = {role: self.settings.origin(maker.name, role, url) for role, url in maker.origins.items()}
+        key = self.settings.secret(maker.secrets)
+        return Wire(self.street, origins, maker.auth(key) if key else {})
+
+
+class Line:
+    """One generation at work here. `generation` is always what the ledger holds."""
+
+    def __init__(self, shop: Shop, generation: Generation) -> None:
+        self.shop = shop
+        self.generation = generation
+        self.maker = provider(generation.planned.provider)
+        self.gate = shop.gate(self.maker)
+        self.wire = shop.wire(self.maker)
+        self.phase = "queued"
+        self.is_stop_wanted = generation.cancel_requested
+        self.done: Done | None = None
+        self.ready = Ready()
+        self._scope: anyio.CancelScope | None = None
+        self._has_place = False
+
+    @property
+    def planned(self) -> Planned:
+        """What was decided before money."""
+        return self.generation.planned
+
+    @property
+    def receipt(self) -> dict[str, Any]:
+        """The provider's receipt."""
+        return self.generation.handle or {}
+
+    def tell(self, seen: Pending) -> None:
+        """Note how far the provider is, for progress."""
+        self.phase = seen.phase
+
+    # ------------------------------------------------------------------ stopping
+
+    def stop(self) -> None:
+        """Ask it to stop at the next moment where it can."""
+        self.is_stop_wanted = True
+        if self._scope is not None:
+            self._scope.cancel()
+
+    @contextmanager
+    def stoppable(self) -> Iterator[None]:
+        """A stretch of waiting that `stop` ends.
+
+        Raises:
+            Stopped: it was asked to stop, before or meanwhile.
+        """
+        if self.is_stop_wanted:
+            raise Stopped
+        with anyio.CancelScope() as scope:
+            self._scope = scope
+            yield
+        self._scope = None
+        if scope.cancelled_caught:
+            raise Stopped
+
+    # ------------------------------------------------------------------ the provider's door
+
+    async def enter_gate(self) -> None:
+        """Take a place of this process, once."""
+        if not self._has_place:
+            await self.gate.enter()
+            self._has_place = True
+
+    def leave_gate(self) -> None:
+        """Give it back, once."""
+        if self._has_place:
+            self._has_place = False
+            self.gate.leave()
+
+    # ------------------------------------------------------------------ saving
+
+    def save(self, **fields: Any) -> None:
+        """Durable, fenced."""
+        self.generation = self.shop.ledger.save(self.generation.id, self.shop.owner, **fields)
+
+    async def hold(self, receipt: dict[str, Any]) -> None:
+        """The receipt is money: saved whatever happens, for as long as it takes, even when we were fenced off."""
+        while True:
+            try:
+                return self.save(state=State.RUNNING, handle=receipt)
+            except sqlite3.OperationalError:
+                log.exception("the ledger cannot be written; the receipt of %s waits", self.generation.id)
+            except LostOwnership:
+                self.shop.ledger.rescue_receipt(self.generation.id, receipt)
+                raise
+            await anyio.sleep(0.5)
+
+    def end(self, state: State, **fields: Any) -> None:
+        """The last save: nobody owns it any more."""
+        self.save(state=state, owner=None, finished_at=time.time(), cancel_requested=0, **fields)
+
+    def fail(self, error: HoasiError) -> None:
+        """End with an error; a failure that cost nothing after `stop` is a cancellation."""
+        paid = self._was_paid(error)
+        leaf = Cancelled if self.is_stop_wanted and paid == "no" else type(error)
+        states = {Cancelled: State.CANCELLED, ResultExpired: State.EXPIRED, PaymentUnknown: State.UNKNOWN}
+        cost = {"no": 0.0, "unknown": None, "yes": self.planned.price.usd}[paid]
+        problem = error.problem().model_copy(update={"paid": paid}).model_dump(mode="json")
+        self.end(states.get(leaf, State.FAILED), problem=problem, paid=paid, cost_usd=cost)
+
+    def _was_paid(self, error: HoasiError) -> Paid:
+        """What is free stays free; trouble with our own disk comes after the bill."""
+        if self.planned.price.usd == 0 or self.generation.copy_of is not None:
+            return "no"
+        is_after = self.generation.state is State.FETCHING and isinstance(error, DiskTrouble)
+        return "yes" if is_after else error.paid
+
+    def target(self, k: int) -> Target:
+        """Where the k-th picture goes, and what is written into it."""
+        planned = self.planned
+        return Target(
+            workspace=self.shop.settings.workspace,
+            folder=planned.output_dir,
+            stem=planned.stems[k],
+            owner=self.shop.owner,
+            asked_ratio=planned.request.aspect_ratio,
+            provenance=Provenance(
+                generation_id=self.generation.id,
+                provider=planned.provider,
+                model=planned.model,
+                prompt=planned.prompt,
+                seed=planned.seed,
+                created_at=iso(self.generation.created_at),
+                is_trained=planned.provider != "local",
+            ),
+        )

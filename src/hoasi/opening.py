@@ -1,0 +1,129 @@
+"""Engine room (floor 3): matches requests with what was bought before. The one place that decides to buy.
+
+An equal request (same fingerprint) is bought once: finished -> reused or copied, under way -> attached, may have been
+billed -> never again unless the caller says so.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+import time
+from collections.abc import Sequence
+from typing import Literal
+
+from hoasi.ledger import Ledger, generation_of, marks
+from hoasi.planning import slug
+from hoasi.records import Generation, Planned, Record, State
+
+
+class Opening(Record):
+    """What a request leads to.
+
+    `new`: a row of ours, to be worked on. `attached`: under way already. `made`: finished earlier, its files still to
+    be verified. `unsettled`: ended in a way that may have cost money; left as it is.
+    """
+
+    kind: Literal["new", "attached", "made", "unsettled"]
+    generation: Generation
+
+
+def open_all(ledger: Ledger, items: Sequence[Planned], owner: str, *, overwrite: bool, resubmit: bool) -> list[Opening]:
+    """Decide for a whole plan in one transaction, so that no other process can decide in between."""
+    with ledger.transaction() as db:
+        desk = Desk(db)
+        desk.remember_folders(items)
+        return [_decide(desk, item, owner, overwrite=overwrite, resubmit=resubmit) for item in items]
+
+
+def _decide(desk: Desk, item: Planned, owner: str, *, overwrite: bool, resubmit: bool) -> Opening:
+    bought, here = desk.bought(item.fingerprint), desk.here(item)
+    if bought is None:
+        return Opening(kind="new", generation=desk.add(item, owner, attempt=1))
+    if bought.state.is_open:
+        return _share(desk, item, owner, bought, here)
+    may_buy_again = resubmit if bought.state is State.UNKNOWN else (overwrite or resubmit or bought.paid == "no")
+    if bought.state is State.SUCCEEDED and not overwrite:
+        return _share(desk, item, owner, bought, here)
+    if may_buy_again:
+        return Opening(kind="new", generation=desk.add(item, owner, attempt=bought.attempt + 1))
+    return Opening(kind="unsettled", generation=bought)
+
+
+def _share(desk: Desk, item: Planned, owner: str, bought: Generation, here: Generation | None) -> Opening:
+    """The same picture for this place: the very generation, or a free copy of it."""
+    if here is None or here.attempt != bought.attempt:
+        return Opening(kind="new", generation=desk.add(item, owner, attempt=bought.attempt, copy_of=bought.id))
+    if here.state is State.SUCCEEDED:
+        return Opening(kind="made", generation=here)
+    if here.state.is_open:
+        return Opening(kind="attached", generation=here)
+    return Opening(kind="new", generation=desk.requeue(here, owner))
+
+
+class Desk:
+    """What a decision may see and do within its transaction."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def remember_folders(self, items: Sequence[Planned]) -> None:
+        """Where these plans will write."""
+        paths = {f"{item.output_dir}/" for item in items} | {i.log_path for i in items} | {i.semantics_path for i in items}
+        folders = {path.rpartition("/")[0] for path in paths if path}
+        self._db.executemany("INSERT OR IGNORE INTO folder VALUES (?)", [(folder,) for folder in folders])
+
+    def bought(self, fingerprint: str) -> Generation | None:
+        """The latest paid attempt at an equal request, wherever it was for."""
+        return self._latest("fingerprint=? AND copy_of IS NULL", fingerprint)
+
+    def here(self, planned: Planned) -> Generation | None:
+        """The latest generation of this request at this place."""
+        return self._latest("place=? AND fingerprint=?", planned.place, planned.fingerprint)
+
+    def _latest(self, test: str, *values: str) -> Generation | None:
+        row = self._db.execute(
+            f"SELECT * FROM generation WHERE {test} ORDER BY attempt DESC, number DESC LIMIT 1",
+            values,
+        ).fetchone()
+        return None if row is None else generation_of(row)
+
+    def requeue(self, copy: Generation, owner: str) -> Generation:
+        """A free copy that failed earlier starts again."""
+        row = self._db.execute(
+            "UPDATE generation SET state=?, owner=?, problem=NULL, logged=0, finished_at=NULL WHERE id=? RETURNING *",
+            (State.QUEUED, owner, copy.id),
+        ).fetchone()
+        return generation_of(row)
+
+    def add(self, planned: Planned, owner: str, *, attempt: int, copy_of: str | None = None) -> Generation:
+        """A new generation, `queued` and ours."""
+        fields = {
+            "id": _name(planned, attempt, copy_of),
+            "fingerprint": planned.fingerprint,
+            "attempt": attempt,
+            "place": planned.place,
+            "job_id": planned.job_id,
+            "scene_id": planned.request.scene.id,
+            "provider": planned.provider,
+            "model": planned.model,
+            "state": State.QUEUED,
+            "owner": owner,
+            "planned": planned.model_dump_json(),
+            "estimate_usd": planned.price.usd,
+            "images": len(planned.stems),
+            "copy_of": copy_of,
+            "created_at": time.time(),
+        }
+        row = self._db.execute(
+            f"INSERT INTO generation ({', '.join(fields)}) VALUES ({marks(fields)}) RETURNING *",
+            list(fields.values()),
+        ).fetchone()
+        return generation_of(row)
+
+
+def _name(planned: Planned, attempt: int, copy_of: str | None) -> str:
+    """An id that says its scene and cannot be mistaken: `sc_01-3fa9c1d2e4`."""
+    text = json.dumps([planned.fingerprint, attempt, planned.place, copy_of])
+    return f"{slug(planned.request.scene.id) or 'img'}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"

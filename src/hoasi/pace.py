@@ -1,0 +1,112 @@
+"""Engine room (floor 3): when to look, and how patiently to ask free questions. The one retry loop of this house."""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
+from statistics import NormalDist, fmean, pstdev
+from typing import Any, TypeVar
+
+import anyio
+
+from hoasi.providers._provider import Follows, Pending, Ready, TryAgain, Watches
+from hoasi.wire import NotSent, ReplyLost, Wire, WireTrouble
+
+PATIENCE_PRICE = 0.05
+"""What a poll costs in waited seconds: smaller looks oftener (numbers: docs/decisions/0004-waiting.md)."""
+SHORTEST_S, LONGEST_S = 0.1, 5.0
+BACKOFF_CAP_S = 300.0
+_FEW = 3
+_LAST_WORDS_S = 0.05
+"""How long an ended stream may take to close by itself, which keeps its connection for the next one."""
+
+T = TypeVar("T")
+Tell = Callable[[Pending], None]
+
+
+class Schedule:
+    """When to look at a model whose results take log-normally long: rarely before it can be done, often when it should.
+
+    Learns from past durations; a card's typical duration stands in until there are some.
+    """
+
+    def __init__(self, durations: Sequence[float], typical_s: float) -> None:
+        logs = [math.log(max(seconds, 0.05)) for seconds in durations]
+        self._mean = fmean(logs) if len(logs) >= _FEW else math.log(max(typical_s, 0.05))
+        self._spread = max(pstdev(logs), 0.05) if len(logs) >= _FEW else 0.6
+        self._normal = NormalDist(self._mean, self._spread)
+
+    def wait_s(self, elapsed_s: float) -> float:
+        """Seconds until the next look, `elapsed_s` after the submission."""
+        first = math.exp(self._mean - 2.05 * self._spread)  # the 2nd percentile
+        if elapsed_s < first:
+            return max(first - elapsed_s, SHORTEST_S)
+        return min(max(math.sqrt(2 * PATIENCE_PRICE / self._hazard(elapsed_s)), SHORTEST_S), LONGEST_S)
+
+    def _hazard(self, at_s: float) -> float:
+        log = math.log(max(at_s, 1e-3))
+        left = max(1.0 - self._normal.cdf(log), 1e-6)
+        return max(self._normal.pdf(log) / (max(at_s, 1e-3) * left), 1e-6)
+
+
+def backoff_s(tries: int, told_s: float | None = None) -> float:
+    """Pause before try number `tries` + 1: what the provider said, else doubling with jitter; at most 300 s."""
+    return min(max(told_s or 0.0, 2.0 ** (tries - 1) * random.uniform(0.8, 1.2)), BACKOFF_CAP_S)  # noqa: S311  (jitter)
+
+
+async def patiently(
+    ask: Callable[[], Awaitable[T]], *, tries: int = 6, also: tuple[type[Exception], ...] = ()
+) -> T:
+    """Ask a free question until it is answered; gives up with the last trouble (or one of `also`) after `tries`.
+
+    Raises:
+        NotSent, ReplyLost, TryAgain: still no answer.
+    """
+    for number in range(1, tries):
+        try:
+            return await ask()
+        except TryAgain as trouble:
+            await anyio.sleep(min(trouble.retry_after_s or backoff_s(number - 2), 20.0))
+        except (NotSent, ReplyLost, *also):
+            await anyio.sleep(backoff_s(number - 2))
+    return await ask()
+
+
+async def until_ready(
+    provider: Follows, wire: Wire, receipt: dict[str, Any], schedule: Schedule, sent_at: float, tell: Tell
+) -> Ready:
+    """Wait until the provider says it has ended: by its own stream where it has one, else by polling.
+
+    Raises:
+        GenerationFailed: it answers that it knows no such request, or not for this key.
+    """
+    if isinstance(provider, Watches):
+        ready = await _watched(provider.watch(wire, receipt), tell)
+        if ready is not None:
+            return ready
+    while True:
+        await anyio.sleep(schedule.wait_s(time.time() - sent_at))
+        seen = await patiently(lambda: provider.poll(wire, receipt))
+        if isinstance(seen, Ready):
+            return seen
+        tell(seen)
+
+
+async def _watched(stream: AsyncGenerator[Pending | Ready, None], tell: Tell) -> Ready | None:
+    """The end as the stream tells it; None when the stream is refused or breaks off."""
+    ready = None
+    try:
+        async with aclosing(stream):
+            async for seen in stream:
+                if isinstance(seen, Ready):
+                    ready = seen
+                    break
+                tell(seen)
+            with anyio.move_on_after(_LAST_WORDS_S):
+                await anext(stream, None)
+    except WireTrouble:
+        return ready
+    return ready

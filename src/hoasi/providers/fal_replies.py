@@ -1,0 +1,91 @@
+"""Translator for fal.ai: what its answers mean (docs.fal.ai/errors, read 2026-11-21).
+
+Errors have two shapes. A: `detail` is a list of objects with `type`; B: `detail` is a text, with `error_type`. We decide
+on the type, never on the text, and never keep `input` (it echoes prompts and addresses).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hoasi.errors import DETAIL_LIMIT, ContentBlocked, GenerationFailed, KeyRejected, ProviderRefused, ResultExpired
+from hoasi.providers._provider import Done, Pending, Ready, TryAgain
+from hoasi.records import Output, Paid
+
+if TYPE_CHECKING:
+    from hoasi.wire import Reply
+
+NOT_ACCEPTED = frozenset({"runner_scheduling_failure", "runner_connection_refused", "concurrent_requests_limit"})
+"""Types that prove a submission was not accepted (section 5 of the wire notes)."""
+
+_BLOCKED = frozenset({"content_policy_violation", "no_media_generated"})
+
+
+def read(reply: Reply) -> tuple[str, str]:
+    """Type and the provider's words of an error body; empty where it has none."""
+    detail = reply.fields.get("detail")
+    if isinstance(detail, list):
+        rows = [row for row in detail if isinstance(row, dict)]
+        words = "; ".join(f"{_field(row)}{row.get('msg', '')}" for row in rows)
+        return str(rows[0].get("type", "")) if rows else "", words[:DETAIL_LIMIT]
+    kind = reply.fields.get("error_type") or reply.headers.get("x-fal-error-type", "")
+    return str(kind), str(detail or "")[:DETAIL_LIMIT]
+
+
+def _field(row: dict[str, object]) -> str:
+    """`aspect_ratio: ` from a location such as ["body", "aspect_ratio"]."""
+    place = row.get("loc")
+    names = [str(part) for part in place if part != "body"] if isinstance(place, list) else []
+    return ".".join(names) + ": " if names else ""
+
+
+def is_told(reply: Reply) -> bool:
+    """The body is an error of the request itself, not of some gateway on the way."""
+    kind, _ = read(reply)
+    return bool(kind) or (reply.status == 422 and "detail" in reply.fields)
+
+
+def failure(reply: Reply) -> GenerationFailed:
+    """The end of a generation that fal says has failed."""
+    kind, words = read(reply)
+    leaf = ContentBlocked if kind in _BLOCKED else ProviderRefused
+    key = "content_blocked" if kind in _BLOCKED else "failed_there"
+    return leaf(key, provider="fal", type=kind or "-", status=reply.status, detail=words, paid=billed(reply))
+
+
+def billed(reply: Reply) -> Paid:
+    """Only outputs are billed and >= 500 never is; a 422 may be, unless its header says zero units (section 5)."""
+    units = reply.headers.get("x-fal-billable-units", "")
+    if units:
+        return "no" if units.strip("0.") == "" else "yes"
+    is_list = isinstance(reply.fields.get("detail"), list)
+    return "unknown" if reply.status < 500 and is_list else "no"
+
+
+def status(event: dict[str, Any]) -> Pending | Ready:
+    """A status body or event; the only end is `COMPLETED`."""
+    if event.get("status") == "COMPLETED":
+        return Ready(error=str(event.get("error") or ""), error_type=str(event.get("error_type") or ""))
+    if event.get("status") == "IN_PROGRESS":
+        return Pending("working")
+    position = event.get("queue_position")
+    return Pending("queued", position if isinstance(position, int) else None)
+
+
+def done(reply: Reply, ready: Ready) -> Done:
+    """The media of a result; a result without any is a failure."""
+    listed = reply.fields.get("images") or [reply.fields.get("image"), reply.fields.get("video")]
+    found = [item for item in listed if isinstance(item, dict) and isinstance(item.get("url"), str)]
+    if not found:
+        raise ProviderRefused("no_media", provider="fal", detail=ready.error or ready.error_type, paid="unknown")
+    facts = {name: reply.fields[name] for name in ("seed",) if isinstance(reply.fields.get(name), int)}
+    return Done(tuple(Output(url=item["url"], media_type=item.get("content_type")) for item in found), facts)
+
+
+def unanswered(reply: Reply) -> Exception:
+    """A free question that got no answer: gone, not allowed, or not now."""
+    if reply.status in {404, 410}:
+        return ResultExpired("result_expired", provider="fal", status=reply.status)
+    if reply.status in {401, 403}:
+        return KeyRejected("key_rejected", provider="fal", status=reply.status)
+    return TryAgain(reply.status, reply.retry_after_s)

@@ -1,0 +1,196 @@
+"""Engine room (floor 3): drives `advance` for one process. The work outlives the call that asked for it.
+
+One asyncio task a generation; the doors of the providers limit how many are out at once. A slow pulse carries out
+cancellations from other processes and takes over from dead ones; with nothing to do it rests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Collection, Sequence
+
+from hoasi.addresses import origin_of
+from hoasi.artifacts import sweep
+from hoasi.flow import advance
+from hoasi.ledger import Ledger
+from hoasi.line import Line, Shop
+from hoasi.presence import Presence
+from hoasi.providers import REGISTRY, provider
+from hoasi.records import OPEN_STATES, Generation, Problem, State
+from hoasi.settings import Settings
+from hoasi.wire import Street
+
+log = logging.getLogger("hoasi.engine")
+
+PAID_STATES = (State.SUBMITTING, State.RUNNING, State.FETCHING)
+PULSE_S = 1.0
+FOREIGN_POLL_S = 0.3
+CLOSING_S = 10.0
+
+
+class Runner:
+    """The embedded engine. `start` before use, `close` when done; both are quick."""
+
+    def __init__(self, settings: Settings, ledger: Ledger, on_end: Callable[[Generation], None]) -> None:
+        self._ledger = ledger
+        self._settings = settings
+        self._on_end = on_end
+        self._presence = Presence(settings.home / "workers")
+        self._lines: dict[str, Line] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._parked: set[str] = set()
+        self._shop = Shop(settings, ledger, Street(frozenset(self._origins())), self.owner, self._wait_for_one)
+        self._is_open = False
+        self._pulse: asyncio.Task[None] | None = None
+        self._has_work = asyncio.Event()
+
+    @property
+    def owner(self) -> str:
+        """This process's mark in the ledger."""
+        return self._presence.owner
+
+    # ------------------------------------------------------------------ life
+
+    def start(self) -> list[Generation]:
+        """Appear, sweep what dead processes left, and take up every paid generation that nobody works on."""
+        self._presence.enter()
+        self._is_open = True
+        self._bury_dead()
+        self._sweep()
+        self._pulse = asyncio.create_task(self._beat())
+        return self.take_up(PAID_STATES)
+
+    def _origins(self) -> Collection[tuple[str, str, int]]:
+        makers = [provider(name) for name in REGISTRY]
+        urls = [self._settings.origin(m.name, role, url) for m in makers for role, url in m.origins.items()]
+        return {origin_of(url) for url in urls}
+
+    async def close(self) -> None:
+        """Stop waiting; keep every state. A POST that is under way may finish first."""
+        if not self._is_open:
+            return
+        sending = [t for name, t in self._tasks.items() if self._lines[name].generation.state is State.SUBMITTING]
+        if sending:
+            await asyncio.wait(sending, timeout=CLOSING_S)
+        everything = [*self._tasks.values(), *([self._pulse] if self._pulse else [])]
+        for task in everything:
+            task.cancel()
+        await asyncio.gather(*everything, return_exceptions=True)
+        self._ledger.release(self.owner)
+        await self._shop.street.close()
+        self._presence.leave()
+        self._is_open = False
+
+    # ------------------------------------------------------------------ work
+
+    def take_up(self, states: Collection[State], ids: Sequence[str] | None = None) -> list[Generation]:
+        """Adopt what nobody works on, in these states, and work on it."""
+        adopted = self._ledger.adopt(self.owner, states, ids)
+        self.work(adopted)
+        return adopted
+
+    def work(self, generations: Sequence[Generation]) -> None:
+        """Begin (or go on) with generations that this process owns."""
+        for generation in generations:
+            if generation.owner == self.owner and generation.id not in self._tasks:
+                self._parked.discard(generation.id)
+                line = self._lines[generation.id] = Line(self._shop, generation)
+                self._tasks[generation.id] = asyncio.create_task(self._run(line))
+        self._has_work.set()
+
+    async def _run(self, line: Line) -> None:
+        """One generation to its end. A bug of ours leaves it as the ledger has it, for the next start."""
+        name = line.generation.id
+        try:
+            await advance(line)
+        except Exception as error:
+            log.exception("%s stopped by an error of ours", name)
+            problem = Problem(kind="Bug", key="internal", facts={"id": name, "name": type(error).__name__}, retry="later")
+            line.save(owner=None, problem=problem.model_dump(mode="json"))
+        finally:
+            self._lines.pop(name, None)
+            self._tasks.pop(name, None)
+        if line.generation.state.is_open:
+            self._parked.add(name)
+        else:
+            self._on_end(line.generation)
+
+    def stop(self, ids: Sequence[str]) -> None:
+        """Cancel: ours at their next moment, others' through the ledger."""
+        self._ledger.ask_cancel(ids)
+        self.take_up(tuple(OPEN_STATES), ids)
+        for name in ids:
+            if name in self._lines:
+                self._lines[name].stop()
+
+    def phases(self, ids: Sequence[str]) -> dict[str, str]:
+        """How far each open generation is: its state, finer where this process follows it."""
+        states = self._ledger.states(ids)
+        fine = {name: self._lines[name].phase for name in ids if name in self._lines}
+        return {
+            name: fine.get(name, "running") if state is State.RUNNING else state.value
+            for name, (state, _) in states.items()
+        }
+
+    # ------------------------------------------------------------------ waiting
+
+    async def wait(self, ids: Sequence[str], timeout_s: float | None = None) -> list[Generation]:
+        """The generations as they are when all have ended, or when the time is over. Never stops the work."""
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        while waiting := self._unfinished(ids):
+            left = None if deadline is None else deadline - time.monotonic()
+            if left is not None and left <= 0:
+                break
+            await self._something(waiting, left)
+        return self._ledger.get(ids)
+
+    def _unfinished(self, ids: Sequence[str]) -> list[str]:
+        """Those still worth waiting for; what lost its process is taken up here."""
+        states = self._ledger.states(ids)
+        orphans = [i for i, (state, owner) in states.items() if state.is_open and owner is None and i not in self._parked]
+        if orphans:
+            self.take_up(tuple(OPEN_STATES), orphans)
+        return [i for i, (state, _) in states.items() if state.is_open and i not in self._parked]
+
+    async def _something(self, waiting: list[str], left_s: float | None) -> None:
+        """Wait until all of ours have ended; look now and then when others work on some."""
+        ours = [self._tasks[name] for name in waiting if name in self._tasks]
+        is_mixed = len(ours) < len(waiting)
+        timeout = min(x for x in (left_s, FOREIGN_POLL_S if is_mixed else None, 60.0) if x is not None)
+        if ours:
+            await asyncio.wait(ours, timeout=timeout)
+        else:
+            await asyncio.sleep(timeout)
+
+    async def _wait_for_one(self, name: str) -> Generation:
+        return (await self.wait([name]))[0]
+
+    # ------------------------------------------------------------------ the pulse
+
+    async def _beat(self) -> None:
+        while True:
+            await self._has_work.wait()
+            await asyncio.sleep(PULSE_S)
+            if not self._tasks:
+                self._has_work.clear()
+                continue
+            for name in self._ledger.stops(self.owner):
+                if name in self._lines:
+                    self._lines[name].stop()
+            self._bury_dead()
+            self.take_up(PAID_STATES, [i for i in self._ledger.orphans(PAID_STATES) if i not in self._parked])
+
+    def _bury_dead(self) -> None:
+        """Free what dead processes owned, and remove their half-written files."""
+        dead = [owner for owner in self._ledger.owners() if not self._presence.is_alive(owner)]
+        for owner in dead:
+            self._ledger.release(owner)
+            self._presence.bury(owner)
+        if dead:
+            self._sweep()
+
+    def _sweep(self) -> None:
+        folders = [self._settings.workspace / folder for folder in self._ledger.folders()]
+        sweep(folders, self._presence.living())

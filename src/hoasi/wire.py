@@ -1,0 +1,285 @@
+"""Street door (floor 1): the only HTTP of this house, and the only place that knows whether a request left it.
+
+httpx's API on aiohttp's transport (numbers: docs/decisions/0002-http.md). What this door promises:
+
+* `pay` sends one POST over a connection of its own and never repeats it. A reused keep-alive connection that the far
+  side has just closed cannot be told from a lost reply, so paid requests do not share connections.
+* Each failure is one of two: `NotSent` (proven: no byte of the request left) or `ReplyLost` (anything else). The
+  transport names every broken connection "connect timeout", so the proof is read from aiohttp's exception below it.
+* A key goes only to its provider's own origins (scheme, host and port equal). Downloads carry none.
+* A download address must be https and public; names are resolved once and the connection goes to the very address that
+  was checked; every redirect is checked anew. Origins of configured providers are trusted as they are.
+
+Import it only when work starts: it loads aiohttp.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeVar
+from urllib.parse import urljoin, urlsplit
+
+import aiohttp
+import httpx
+from httpx_aiohttp import AiohttpTransport
+
+from hoasi.addresses import Origin, PrivateAddressError, PublicOnly, is_literal, is_public, origin_of
+
+CONNECT_S = 10.0
+READ_S = 60.0
+REPLY_LIMIT_BYTES = 96 * 1024 * 1024
+REDIRECTS = 5
+
+T = TypeVar("T")
+
+
+class WireTrouble(Exception):
+    """A request got no whole reply. The text is the kind of failure, never an address."""
+
+
+class NotSent(WireTrouble):
+    """Proven: the connection was not made, so nothing was received at the far side."""
+
+
+class ReplyLost(WireTrouble):
+    """Sent, or perhaps sent: the far side may have acted on it."""
+
+
+class AddressRefused(WireTrouble):
+    """An untrusted address that is not public https; nothing was sent."""
+
+
+class TooLarge(WireTrouble):
+    """The far side sends more than we take."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A whole answer: status, headers (lower-case names), body."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def is_ok(self) -> bool:
+        """2xx."""
+        return 200 <= self.status < 300
+
+    @cached_property
+    def json(self) -> Any:
+        """The body as JSON, or None when it is none."""
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            return None
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The body as a JSON object; empty when it is anything else."""
+        return self.json if isinstance(self.json, dict) else {}
+
+    @property
+    def retry_after_s(self) -> float | None:
+        """`Retry-After` in seconds where it is a number (its date form is not used by our providers)."""
+        text = self.headers.get("retry-after", "").strip()
+        return float(text) if text.replace(".", "", 1).isdigit() else None
+
+
+class Street:
+    """All connections of one process. `trusted` are the origins of the configured providers."""
+
+    def __init__(self, trusted: frozenset[Origin], *, connections: int = 512) -> None:
+        self._trusted = trusted
+        self._connections = connections
+        self._clients: dict[str, httpx.AsyncClient] = {}
+
+    def _client(self, kind: str) -> httpx.AsyncClient:
+        """Client of a kind, made when first used: `known` origins, `open` internet, `once` for paid requests."""
+        if kind not in self._clients:
+            self._clients[kind] = httpx.AsyncClient(
+                transport=self._transport(kind),
+                trust_env=False,
+                follow_redirects=False,
+                headers={"user-agent": "hoasi"},
+            )
+        return self._clients[kind]
+
+    def _transport(self, kind: str) -> httpx.AsyncBaseTransport:
+        def session() -> aiohttp.ClientSession:
+            connector = aiohttp.TCPConnector(
+                limit=self._connections,
+                ssl=transport.ssl_context,
+                force_close=kind == "once",
+                resolver=PublicOnly() if kind == "open" else None,
+            )
+            return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+
+        transport = AiohttpTransport(client=session, trust_env=False)
+        return transport
+
+    def is_trusted(self, url: str) -> bool:
+        """Whether the address belongs to a configured provider."""
+        return origin_of(url) in self._trusted
+
+    def check(self, url: str) -> None:
+        """Refuse an untrusted address that is not https with a public host.
+
+        Raises:
+            AddressRefused: the scheme, a user name in it, or a literal private address.
+        """
+        try:
+            parts, is_trusted = urlsplit(url), self.is_trusted(url)
+        except ValueError as error:
+            raise AddressRefused("address refused") from error
+        if is_trusted:
+            return
+        if parts.scheme != "https" or not parts.hostname or parts.username is not None:
+            raise AddressRefused("address refused")
+        if is_literal(parts.hostname) and not is_public(parts.hostname):
+            raise AddressRefused("address refused")
+
+    @asynccontextmanager
+    async def open(
+        self, method: str, url: str, *, kind: str = "known", read_s: float = READ_S, **content: Any
+    ) -> AsyncIterator[httpx.Response]:
+        """Send one request and yield its streaming response; failures come as `WireTrouble`."""
+        timeout = httpx.Timeout(read_s, connect=CONNECT_S, pool=None)
+        try:
+            async with self._client(kind).stream(method, url, timeout=timeout, **content) as response:
+                yield response
+        except httpx.RequestError as error:
+            raise _trouble(error) from error
+        except httpx.InvalidURL as error:
+            raise AddressRefused("address refused") from error
+
+    async def send(self, method: str, url: str, *, kind: str = "known", **content: Any) -> Reply:
+        """Send one request and read the whole reply (at most 96 MiB)."""
+        async with self.open(method, url, kind=kind, **content) as response:
+            body = bytearray()
+            async for chunk in response.aiter_bytes():
+                body += chunk
+                if len(body) > REPLY_LIMIT_BYTES:
+                    raise TooLarge("reply too large")
+            return Reply(response.status_code, dict(response.headers), bytes(body))
+
+    async def download(self, url: str, take: Callable[[bytes], object], *, limit: int) -> Reply:
+        """Stream an address into `take` without any key; gives status and headers (body empty when 2xx).
+
+        Raises:
+            AddressRefused, NotSent, ReplyLost: also when it ends before its announced length.
+            TooLarge: more than `limit` bytes.
+        """
+        for _ in range(REDIRECTS + 1):
+            self.check(url)
+            async with self.open("GET", url, kind="known" if self.is_trusted(url) else "open") as response:
+                if response.is_redirect:
+                    url = urljoin(url, response.headers.get("location", ""))
+                    continue
+                if response.is_success:
+                    await _pour(response, take, limit)
+                return Reply(response.status_code, dict(response.headers), b"")
+        raise AddressRefused("too many redirects")
+
+    async def close(self) -> None:
+        """Close every connection."""
+        for client in self._clients.values():
+            await client.aclose()
+        self._clients.clear()
+
+
+async def _pour(response: httpx.Response, take: Callable[[bytes], object], limit: int) -> None:
+    total = 0
+    async for chunk in response.aiter_bytes():
+        total += len(chunk)
+        if total > limit:
+            raise TooLarge("download too large")
+        take(chunk)
+
+
+def _trouble(error: httpx.RequestError) -> WireTrouble:
+    """Sort a failure by what it proves (see the module's text)."""
+    cause = error.__cause__
+    if isinstance(cause, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
+        is_private = isinstance(getattr(cause, "os_error", None), PrivateAddressError)
+        return AddressRefused("address refused") if is_private else NotSent(type(cause).__name__)
+    return ReplyLost(type(cause or error).__name__)
+
+
+class Wire:
+    """The street as one provider sees it: its origins by role, its auth headers, nobody else's."""
+
+    def __init__(self, street: Street, origins: Mapping[str, str], auth: Mapping[str, str]) -> None:
+        self._street = street
+        self._origins = origins
+        self._auth = auth
+        self._own = {origin_of(url) for url in origins.values()}
+
+    def url(self, role: str, path: str) -> str:
+        """Address of a path at one of the provider's hosts."""
+        return f"{self._origins[role]}/{path.lstrip('/')}"
+
+    def is_own(self, url: str) -> bool:
+        """Whether the address is at one of the provider's own hosts."""
+        return origin_of(url) in self._own
+
+    def _headers(self, url: str, headers: Mapping[str, str] | None) -> dict[str, str]:
+        return {**(self._auth if self.is_own(url) else {}), **(headers or {})}
+
+    def _kind(self, url: str) -> str:
+        self._street.check(url)
+        return "known" if self._street.is_trusted(url) else "open"
+
+    async def pay(
+        self, url: str, *, json: Any = None, headers: Mapping[str, str] | None = None, read_s: float = READ_S
+    ) -> Reply:
+        """The one POST that may cost money: sent once, on a connection of its own, redirects not followed.
+
+        Raises:
+            NotSent: no byte left; it may be sent again.
+            ReplyLost: it may have been accepted; it must not be sent again.
+        """
+        return await self._street.send(
+            "POST", url, kind="once", json=json, headers=self._headers(url, headers), read_s=read_s
+        )
+
+    async def call(
+        self,
+        method: str,
+        url: str,
+        *,
+        json: Any = None,
+        content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        with_key: bool = True,
+    ) -> Reply:
+        """A free call (status, result, cancel, upload); `with_key=False` for signed addresses."""
+        body = {"json": json} if content is None else {"content": content}
+        sent = self._headers(url, headers) if with_key else dict(headers or {})
+        return await self._street.send(method, url, kind=self._kind(url), headers=sent, **body)
+
+    async def events(self, url: str, read: Callable[[dict[str, Any]], T]) -> AsyncGenerator[T, None]:
+        """What `read` makes of each JSON object of a server-sent event stream, until it ends; a refusal ends it."""
+        headers = {**self._headers(url, None), "accept": "text/event-stream"}
+        async with self._street.open("GET", url, kind=self._kind(url), headers=headers) as response:
+            if not response.is_success or "event-stream" not in response.headers.get("content-type", ""):
+                return
+            async for line in response.aiter_lines():
+                event = _event(line)
+                if event is not None:
+                    yield read(event)
+
+
+def _event(line: str) -> dict[str, Any] | None:
+    """The object of a `data:` line; comments, names and blanks give None."""
+    if not line.startswith("data:"):
+        return None
+    try:
+        value = json.loads(line[5:])
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
