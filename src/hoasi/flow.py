@@ -46,7 +46,8 @@ async def advance(line: Line) -> None:
     """Work on a generation until it ends, is parked, or is somebody else's."""
     try:
         while line.generation.state.is_open:
-            await _STEPS[line.generation.state](line)
+            step = _copy if line.generation.copy_of is not None else _STEPS[line.generation.state]
+            await step(line)
     except Parked as parked:
         line.save(owner=None, problem=parked.problem.model_dump(mode="json"))
     except LostOwnership:
@@ -63,9 +64,7 @@ async def advance(line: Line) -> None:
 
 
 async def _send(line: Line) -> None:
-    """Queued: copy for free, or submit once."""
-    if line.generation.copy_of is not None:
-        return await _copy(line)
+    """Queued: submit once."""
     with line.stoppable():
         await line.enter_gate()
         urls = await addresses(line)
@@ -74,13 +73,20 @@ async def _send(line: Line) -> None:
     try:
         outcome = await _submit(line, urls)
     except NotAccepted as refused:
-        return _requeue(line, refused)
+        _requeue(line, refused)
     except PaymentUnknown as lost:
-        return await _recover(line, lost)
-    if isinstance(outcome, Done):
+        await _recover(line, lost)
+    else:
+        await _keep(line, outcome, urls)
+
+
+async def _keep(line: Line, outcome: Handle | Done, urls: tuple[str, ...]) -> None:
+    """What the paid request gave, durable before anything else."""
+    if isinstance(outcome, Handle):
+        await line.hold({**outcome.receipt, "input_urls": list(urls)})
+    else:
         line.done = outcome
-        return line.save(state=State.FETCHING, duration_s=_since_sent(line))
-    await line.hold({**outcome.receipt, "input_urls": list(urls)})
+        line.save(state=State.FETCHING, duration_s=_since_sent(line))
 
 
 async def _take_place(line: Line) -> None:
@@ -121,13 +127,16 @@ async def _recover(line: Line, lost: PaymentUnknown) -> None:
     order = Order(line.planned, (), line.generation.id)
     found = await _asked(line, lambda: maker.find(line.wire, order))
     if found is None:
-        return line.save(state=State.QUEUED, submitted_at=None)
-    await line.hold(found.receipt)
+        line.save(state=State.QUEUED, submitted_at=None)
+    else:
+        await line.hold(found.receipt)
 
 
 async def _reconcile(line: Line) -> None:
-    """Submitting, found after a crash: the POST may have left."""
-    await _recover(line, PaymentUnknown("crashed_while_sending", provider=line.maker.name))
+    """Submitting, found after a crash: the POST may have left. What is free is simply made again."""
+    if line.planned.price.usd == 0:
+        return line.save(state=State.QUEUED, submitted_at=None)
+    return await _recover(line, PaymentUnknown("crashed_while_sending", provider=line.maker.name))
 
 
 async def _copy(line: Line) -> None:
@@ -187,7 +196,9 @@ async def _take_back(line: Line) -> Ready:
     """The user wants it back. What finished all the same is kept: it is paid."""
     maker = line.maker
     was_working = line.phase == "working"
-    if isinstance(maker, Cancels) and await _asked(line, lambda: patiently(lambda: maker.cancel(line.wire, line.receipt))):
+    if isinstance(maker, Cancels) and await _asked(
+        line, lambda: patiently(lambda: maker.cancel(line.wire, line.receipt))
+    ):
         with anyio.move_on_after(CANCEL_GRACE_S):
             return await _until_ready(line)
         raise Cancelled("cancelled_at_work", provider=maker.name, paid="unknown" if was_working else "no")
@@ -214,7 +225,8 @@ async def _collected(line: Line) -> Done | None:
         return await _asked(line, lambda: patiently(lambda: maker.collect(line.wire, line.receipt, line.ready)))
     if line.planned.price.usd != 0.0:
         raise ResultExpired("result_expired", provider=maker.name, status=0)
-    return line.save(state=State.QUEUED, submitted_at=None)
+    line.save(state=State.QUEUED, submitted_at=None)
+    return None
 
 
 async def _bring(line: Line, k: int, output: Output) -> Artifact:

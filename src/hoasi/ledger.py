@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from hoasi.errors import LostOwnership, NotFound, WrongInput
-from hoasi.records import OPEN_STATES, Generation, State
+from hoasi.records import OPEN_STATES, Generation, Problem, State
 
 _SCHEMA = 1
 _OPEN = tuple(sorted(OPEN_STATES))
@@ -135,7 +135,7 @@ class Ledger:
 
     # ------------------------------------------------------------------ working
 
-    def save(self, name: str, owner: str, **fields: Any) -> Generation:
+    def save(self, name: str, me: str, /, **fields: Any) -> Generation:
         """Change a generation we own; on disk when this returns.
 
         Raises:
@@ -145,7 +145,7 @@ class Ledger:
         with self._write() as db:
             row = db.execute(
                 f"UPDATE generation SET {', '.join(f'{k}=?' for k in fields)} WHERE id=? AND owner=? RETURNING *",
-                [*values, name, owner],
+                [*values, name, me],
             ).fetchone()
         if row is None:
             raise LostOwnership("lost_ownership", id=name)
@@ -174,7 +174,7 @@ class Ledger:
         return generation_of(row)
 
     def rescue_receipt(self, name: str, receipt: dict[str, Any]) -> None:
-        """A receipt that came to a process which had lost its generation: kept all the same, unless another is there."""
+        """A receipt that came to a process which had lost its generation is kept, unless there is one already."""
         with self._write() as db:
             db.execute(
                 "UPDATE generation SET handle=?, state=?, problem=NULL, logged=0 WHERE id=? AND handle IS NULL",
@@ -230,20 +230,32 @@ class Ledger:
         with self._write() as db:
             db.execute(f"UPDATE generation SET cancel_requested=1 WHERE id IN ({marks(ids)})", list(ids))
 
+    def abandon(self, name: str) -> None:
+        """An `unknown` is given up: it ends as cancelled, still perhaps billed, and is told to the log."""
+        problem = Problem(kind="Cancelled", key="abandoned", paid="unknown").model_dump_json()
+        with self._write() as db:
+            db.execute(
+                "UPDATE generation SET state=?, problem=?, logged=0 WHERE id=? AND state=?",
+                (State.CANCELLED, problem, name, State.UNKNOWN),
+            )
+
     def reopen(self, name: str, owner: str, state: State, **fields: Any) -> Generation:
         """Put an ended generation back to work (its file is missing, or an `unknown` was settled).
+
+        A success that stands in the log already is not told twice.
 
         Raises:
             LostOwnership: somebody works on it already.
         """
         with self._write() as db:
             taken = db.execute(
-                f"UPDATE generation SET owner=? WHERE id=? AND owner IS NULL AND state NOT IN ({marks(_OPEN)})",
+                f"UPDATE generation SET owner=?, logged=(state='succeeded') WHERE id=? AND owner IS NULL"
+                f" AND state NOT IN ({marks(_OPEN)})",
                 [owner, name, *_OPEN],
             ).rowcount
         if not taken:
             raise LostOwnership("lost_ownership", id=name)
-        return self.save(name, owner, state=state, logged=0, **fields)
+        return self.save(name, owner, state=state, **fields)
 
     # ------------------------------------------------------------------ memories
 

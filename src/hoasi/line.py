@@ -185,7 +185,7 @@ class Line:
         states = {Cancelled: State.CANCELLED, ResultExpired: State.EXPIRED, PaymentUnknown: State.UNKNOWN}
         cost = {"no": 0.0, "unknown": None, "yes": self.planned.price.usd}[paid]
         problem = error.problem().model_copy(update={"paid": paid}).model_dump(mode="json")
-        self.end(states.get(leaf, State.FAILED), problem=problem, paid=paid, cost_usd=cost)
+        self.end(states.get(leaf, State.FAILED), problem=problem, paid=paid, cost_usd=cost, logged=0)
 
     def _was_paid(self, error: HoasiError) -> Paid:
         """What is free stays free; trouble with our own disk comes after the bill."""

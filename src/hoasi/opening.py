@@ -10,7 +10,7 @@ import hashlib
 import json
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from hoasi.ledger import Ledger, generation_of, marks
@@ -29,12 +29,26 @@ class Opening(Record):
     generation: Generation
 
 
-def open_all(ledger: Ledger, items: Sequence[Planned], owner: str, *, overwrite: bool, resubmit: bool) -> list[Opening]:
-    """Decide for a whole plan in one transaction, so that no other process can decide in between."""
+Admit = Callable[[Sequence[Planned], float, int], None]
+"""Told what would be bought, and the job's dollars and pictures so far; raises to forbid it all."""
+
+
+def open_all(
+    ledger: Ledger, items: Sequence[Planned], owner: str, *, admit: Admit, overwrite: bool, resubmit: bool
+) -> list[Opening]:
+    """Decide for a whole plan in one transaction, so that no other process can decide in between.
+
+    Raises:
+        HoasiError: `admit` forbids it; nothing was written.
+    """
     with ledger.transaction() as db:
         desk = Desk(db)
+        spent_usd, spent_images = ledger.spent(items[0].job_id) if items else (0.0, 0)
+        openings = [_decide(desk, item, owner, overwrite=overwrite, resubmit=resubmit) for item in items]
+        bought = [o.generation.planned for o in openings if o.kind == "new" and o.generation.copy_of is None]
+        admit(bought, spent_usd, spent_images)
         desk.remember_folders(items)
-        return [_decide(desk, item, owner, overwrite=overwrite, resubmit=resubmit) for item in items]
+    return openings
 
 
 def _decide(desk: Desk, item: Planned, owner: str, *, overwrite: bool, resubmit: bool) -> Opening:
@@ -70,7 +84,9 @@ class Desk:
 
     def remember_folders(self, items: Sequence[Planned]) -> None:
         """Where these plans will write."""
-        paths = {f"{item.output_dir}/" for item in items} | {i.log_path for i in items} | {i.semantics_path for i in items}
+        paths = (
+            {f"{item.output_dir}/" for item in items} | {i.log_path for i in items} | {i.semantics_path for i in items}
+        )
         folders = {path.rpartition("/")[0] for path in paths if path}
         self._db.executemany("INSERT OR IGNORE INTO folder VALUES (?)", [(folder,) for folder in folders])
 

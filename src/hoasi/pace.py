@@ -57,20 +57,19 @@ def backoff_s(tries: int, told_s: float | None = None) -> float:
     return min(max(told_s or 0.0, 2.0 ** (tries - 1) * random.uniform(0.8, 1.2)), BACKOFF_CAP_S)  # noqa: S311  (jitter)
 
 
-async def patiently(
-    ask: Callable[[], Awaitable[T]], *, tries: int = 6, also: tuple[type[Exception], ...] = ()
-) -> T:
+async def patiently(ask: Callable[[], Awaitable[T]], *, tries: int = 6, also: tuple[type[Exception], ...] = ()) -> T:
     """Ask a free question until it is answered; gives up with the last trouble (or one of `also`) after `tries`.
 
     Raises:
         NotSent, ReplyLost, TryAgain: still no answer.
     """
+    trouble: tuple[type[Exception], ...] = (NotSent, ReplyLost, *also)
     for number in range(1, tries):
         try:
             return await ask()
-        except TryAgain as trouble:
-            await anyio.sleep(min(trouble.retry_after_s or backoff_s(number - 2), 20.0))
-        except (NotSent, ReplyLost, *also):
+        except TryAgain as busy:
+            await anyio.sleep(min(busy.retry_after_s or backoff_s(number - 2), 20.0))
+        except trouble:
             await anyio.sleep(backoff_s(number - 2))
     return await ask()
 

@@ -179,6 +179,17 @@ class Artifact(Record):
     warnings: tuple[str, ...] = ()
 
 
+class Batch(Record):
+    """Generations asked for together: `skipped` were there already, `free` are only fetched again."""
+
+    ids: tuple[str, ...]
+    skipped: frozenset[str] = frozenset()
+    free: frozenset[str] = frozenset()
+    warnings: tuple[str, ...] = ()
+    job_id: str = ""
+    expected_s: float | None = None
+
+
 class Problem(Record):
     """An error as data: the ledger keeps it, replies and logs put it into words (`messages`)."""
 

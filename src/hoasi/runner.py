@@ -7,12 +7,14 @@ cancellations from other processes and takes over from dead ones; with nothing t
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Collection, Sequence
 
 from hoasi.addresses import origin_of
 from hoasi.artifacts import sweep
+from hoasi.errors import LostOwnership
 from hoasi.flow import advance
 from hoasi.ledger import Ledger
 from hoasi.line import Line, Shop
@@ -50,6 +52,11 @@ class Runner:
     def owner(self) -> str:
         """This process's mark in the ledger."""
         return self._presence.owner
+
+    @property
+    def street(self) -> Street:
+        """All connections of this process."""
+        return self._shop.street
 
     # ------------------------------------------------------------------ life
 
@@ -107,8 +114,11 @@ class Runner:
             await advance(line)
         except Exception as error:
             log.exception("%s stopped by an error of ours", name)
-            problem = Problem(kind="Bug", key="internal", facts={"id": name, "name": type(error).__name__}, retry="later")
-            line.save(owner=None, problem=problem.model_dump(mode="json"))
+            problem = Problem(
+                kind="Bug", key="internal", facts={"id": name, "name": type(error).__name__}, retry="later"
+            )
+            with contextlib.suppress(LostOwnership):
+                line.save(owner=None, problem=problem.model_dump(mode="json"))
         finally:
             self._lines.pop(name, None)
             self._tasks.pop(name, None)
@@ -149,7 +159,9 @@ class Runner:
     def _unfinished(self, ids: Sequence[str]) -> list[str]:
         """Those still worth waiting for; what lost its process is taken up here."""
         states = self._ledger.states(ids)
-        orphans = [i for i, (state, owner) in states.items() if state.is_open and owner is None and i not in self._parked]
+        orphans = [
+            i for i, (state, owner) in states.items() if state.is_open and owner is None and i not in self._parked
+        ]
         if orphans:
             self.take_up(tuple(OPEN_STATES), orphans)
         return [i for i, (state, _) in states.items() if state.is_open and i not in self._parked]

@@ -1,0 +1,140 @@
+"""Workbench (floor 1): results become files of ours, complete or not at all.
+
+Streamed to a hidden name in the same folder, decoded once, provenance written in, hashed, synced, renamed. A watcher
+that pays for every new picture never sees half of one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import anyio.to_thread
+
+from hoasi.errors import ResultBroken, ResultExpired
+from hoasi.files import disk_trouble, replace_file
+from hoasi.media import image
+from hoasi.media.provenance import Provenance, embed
+from hoasi.messages import say
+from hoasi.records import Artifact, Output, Record
+
+if TYPE_CHECKING:
+    from hoasi.wire import Street
+
+LIMIT_BYTES = 256 * 1024 * 1024
+_TEMP = re.compile(r"\.hoasi-(?P<owner>[0-9a-z]+)-[^/]*\.tmp")
+
+
+class Target(Record):
+    """Where one picture shall land, and what it should be. `owner` is the process that writes it."""
+
+    workspace: Path
+    folder: str
+    stem: str
+    owner: str
+    asked_ratio: str | None
+    provenance: Provenance
+
+    @property
+    def temp(self) -> Path:
+        """The hidden name beside its final one."""
+        return self.workspace / self.folder / temp_name(self.owner, self.stem)
+
+
+def temp_name(owner: str, what: str) -> str:
+    """A hidden name without media suffix; it tells whose it is, so that only a dead process's are swept."""
+    return f".hoasi-{owner}-{what}.tmp"
+
+
+async def fetch(street: Street, output: Output, target: Target) -> Artifact:
+    """Bring one result home and make it a file.
+
+    Raises:
+        ResultBroken: what came is not a whole picture. ResultExpired: the address no longer has it.
+        DiskTrouble: full or read-only. WireTrouble: it did not come at all (may be tried again).
+    """
+    with disk_trouble(target.temp.parent):
+        target.temp.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            await _pour(street, output, target.temp)
+            return await anyio.to_thread.run_sync(_settle, target, output.url)
+        finally:
+            target.temp.unlink(missing_ok=True)
+
+
+async def _pour(street: Street, output: Output, temp: Path) -> None:
+    with temp.open("wb") as file:
+        if output.data is not None:
+            file.write(output.data)
+            return
+        reply = await street.download(output.url or "", file.write, limit=LIMIT_BYTES)
+    if reply.status in {403, 404, 410}:
+        raise ResultExpired("download_gone", status=reply.status)
+    if not reply.is_ok:
+        raise ResultBroken("download_refused", status=reply.status)
+
+
+def _settle(target: Target, url: str | None) -> Artifact:
+    """Verify, sign, sync, rename (in a worker thread)."""
+    look = image.inspect(target.temp)
+    data = embed(target.temp.read_bytes(), look.media_type, target.provenance)
+    final = target.temp.with_name(f"{target.stem}.{image.extension(look.media_type)}")
+    replace_file(final, data, temp_name(target.owner, f"{target.stem}-signed"))
+    return Artifact(
+        path=f"{target.folder}/{final.name}",
+        sha256=hashlib.sha256(data).hexdigest(),
+        size_bytes=len(data),
+        media_type=look.media_type,
+        width=look.width,
+        height=look.height,
+        url=_plain(url),
+        warnings=tuple(_doubts(look, target)),
+    )
+
+
+def _plain(url: str | None) -> str | None:
+    """An address without its query, which may be a signature."""
+    return None if url is None else urlsplit(url)._replace(query="", fragment="").geturl()
+
+
+def _doubts(look: image.Look, target: Target) -> Iterable[str]:
+    """What a person should look at: an empty picture, or one that lies on its side."""
+    if look.is_blank:
+        yield say("warning.blank", stem=target.stem)
+    if not image.orientation_matches(look.width, look.height, target.asked_ratio):
+        size = f"{look.width}x{look.height}"
+        yield say("warning.orientation", stem=target.stem, size=size, ratio=target.asked_ratio)
+
+
+def is_intact(workspace: Path, artifact: Artifact) -> bool:
+    """The file is there, byte for byte as we left it."""
+    path = workspace / artifact.path
+    if not path.is_file() or path.stat().st_size != artifact.size_bytes:
+        return False
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() == artifact.sha256
+
+
+def copy(artifact: Artifact, target: Target) -> Artifact:
+    """The same picture at another place, free.
+
+    Raises:
+        DiskTrouble: full or read-only.
+    """
+    source = target.workspace / artifact.path
+    final = target.temp.with_name(target.stem + source.suffix)
+    replace_file(final, source.read_bytes(), target.temp.name)
+    return artifact.model_copy(update={"path": f"{target.folder}/{final.name}"})
+
+
+def sweep(folders: Iterable[Path], living: Collection[str]) -> None:
+    """Remove what dead processes left half-done in these folders."""
+    for folder in folders:
+        for path in folder.glob(".hoasi-*.tmp"):
+            match = _TEMP.fullmatch(path.name)
+            if match and match["owner"] not in living:
+                path.unlink(missing_ok=True)

@@ -1,0 +1,153 @@
+"""Hall (floor 6): the commands that make pictures: `generate` and `demo`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Annotated, Any
+
+import typer
+
+from hoasi.ask import Ask
+from hoasi.cli_answer import Answer, made
+from hoasi.cli_consent import ask_person
+from hoasi.cli_frame import Call, call_of, run
+from hoasi.cli_watch import watched
+from hoasi.cli_words import check_numbers, listed, located, references
+from hoasi.errors import NotFound, WrongInput
+from hoasi.messages import money, say
+from hoasi.records import Generation
+
+EXAMPLE = "jobs/2026-04-25_001_morning-routine-ad/source/creative_plan.toml"
+
+SOURCE, PICTURE, PLACE, SAFETY = (f"help.heads.{name}" for name in ("source", "picture", "place", "safety"))
+Text = str | None
+Texts = list[str] | None
+
+
+def generate(
+    context: typer.Context,
+    prompt: Annotated[Text, typer.Option("--prompt", help="help.prompt", rich_help_panel=SOURCE)] = None,
+    prompts_toml: Annotated[
+        Text, typer.Option("--prompts-toml", help="help.prompts_toml", metavar="FILE", rich_help_panel=SOURCE)
+    ] = None,
+    creative_plan: Annotated[
+        Text, typer.Option("--from-creative-plan", help="help.creative_plan", metavar="FILE", rich_help_panel=SOURCE)
+    ] = None,
+    scene_ids: Annotated[
+        Texts, typer.Option("--scene-id", help="help.scene_ids", metavar="ID[,ID]", rich_help_panel=SOURCE)
+    ] = None,
+    all_scenes: Annotated[bool, typer.Option("--all-scenes", help="help.all_scenes", rich_help_panel=SOURCE)] = False,
+    vds_path: Annotated[
+        Text, typer.Option("--vds-path", help="help.vds_path", metavar="FILE", rich_help_panel=SOURCE)
+    ] = None,
+    provider: Annotated[
+        Text, typer.Option("--provider", help="help.provider", metavar="NAME", rich_help_panel=PICTURE)
+    ] = None,
+    model: Annotated[Text, typer.Option("--model", help="help.model", metavar="ID", rich_help_panel=PICTURE)] = None,
+    num_images: Annotated[
+        int | None, typer.Option("--num-images", help="help.num_images", metavar="N", rich_help_panel=PICTURE)
+    ] = None,
+    references: Annotated[
+        Texts, typer.Option("--reference-images", help="help.references", metavar="A,B", rich_help_panel=PICTURE)
+    ] = None,
+    aspect_ratio: Annotated[
+        Text, typer.Option("--aspect-ratio", help="help.aspect_ratio", metavar="W:H", rich_help_panel=PICTURE)
+    ] = None,
+    resolution: Annotated[Text, typer.Option("--resolution", help="help.resolution", rich_help_panel=PICTURE)] = None,
+    output_format: Annotated[
+        Text, typer.Option("--output-format", help="help.output_format", rich_help_panel=PICTURE)
+    ] = None,
+    negative_prompt: Annotated[
+        Text, typer.Option("--negative-prompt", help="help.negative_prompt", rich_help_panel=PICTURE)
+    ] = None,
+    style: Annotated[Text, typer.Option("--style", help="help.style", metavar="NAME", rich_help_panel=PICTURE)] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="help.seed", metavar="N", rich_help_panel=PICTURE)] = None,
+    job_id: Annotated[Text, typer.Option("--job", help="help.job", metavar="ID", rich_help_panel=PLACE)] = None,
+    output_dir: Annotated[
+        Text, typer.Option("--output-dir", help="help.output_dir", metavar="DIR", rich_help_panel=PLACE)
+    ] = None,
+    report_toml: Annotated[
+        Text, typer.Option("--report-toml", help="help.report_toml", metavar="FILE", rich_help_panel=PLACE)
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="help.dry_run", rich_help_panel=SAFETY)] = False,
+    max_cost_usd: Annotated[
+        float | None, typer.Option("--max-cost-usd", help="help.max_cost_usd", metavar="USD", rich_help_panel=SAFETY)
+    ] = None,
+    max_images: Annotated[
+        int | None, typer.Option("--max-images", help="help.max_images", metavar="N", rich_help_panel=SAFETY)
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="help.overwrite", rich_help_panel=SAFETY)] = False,
+    resubmit: Annotated[bool, typer.Option("--resubmit", help="help.resubmit", rich_help_panel=SAFETY)] = False,
+    consent: Annotated[
+        Text, typer.Option("--consent", help="help.consent_words", metavar="TEXT", rich_help_panel=SAFETY)
+    ] = None,
+    no_faces: Annotated[bool, typer.Option("--no-faces", help="help.no_faces", rich_help_panel=SAFETY)] = False,
+) -> Answer:
+    """Make pictures from one source. Costs money at a provider that does; a rerun buys nothing again."""
+    given = dict(locals())
+    del given["context"], given["dry_run"]
+    call = call_of(context)
+    ask = asked(call, given)
+    return preview(call, ask) if dry_run else paint(call, ask)
+
+
+def asked(call: Call, given: dict[str, Any]) -> Ask:
+    """The options as an `Ask`: paths as the shell means them, lists taken apart.
+
+    Raises:
+        WrongInput: options that contradict each other, or say nothing.
+    """
+    root = call.settings().workspace
+    check_numbers(given)
+    if given["consent"] is not None and (not given["consent"].strip() or given["no_faces"]):
+        raise WrongInput("usage_consent")
+    for name in ("prompts_toml", "creative_plan", "vds_path", "output_dir", "report_toml"):
+        given[name] = located(given[name], root)
+    given["scene_ids"] = listed(given["scene_ids"])
+    given["references"] = references(given["references"], root)
+    return Ask(**given, by="cli", client="hoasi")
+
+
+def preview(call: Call, ask: Ask) -> Answer:
+    """The plan and its price; nothing is done."""
+
+    async def plan() -> Answer:
+        async with call.studio() as studio:
+            return Answer(await studio.preview(ask), tells_entries=True)
+
+    return run(plan())
+
+
+def paint(call: Call, ask: Ask) -> Answer:
+    """Ask for a permission that is missing, where somebody can be asked; then make the pictures."""
+    ask_person(call, ask)
+    return run(_paint(call, ask))
+
+
+async def _paint(call: Call, ask: Ask) -> Answer:
+    async with call.studio() as studio:
+        batch = await studio.begin(ask)
+        call.screen.warn(batch.warnings)
+        if not call.as_json and (fresh := len(batch.ids) - len(batch.skipped)):
+            cost = _estimate(studio.generations(batch.ids), batch.skipped | batch.free)
+            call.screen.note(say("cli.begun", count=fresh, cost=money(cost)))
+        return made(await watched(studio, batch.ids, studio.wait(batch), call.screen, old=batch.skipped))
+
+
+def _estimate(generations: Sequence[Generation], old: Collection[str]) -> float | None:
+    """What is about to be bought, by the cards; None where one price is not known."""
+    prices = [generation.planned.price.usd for generation in generations if generation.id not in old]
+    return None if None in prices else sum(price for price in prices if price is not None)
+
+
+def demo(context: typer.Context) -> Answer:
+    """The main job on the example job of the repository, with the free local provider.
+
+    Raises:
+        NotFound: this workspace does not hold the example.
+    """
+    call = call_of(context)
+    plan = call.settings().workspace / EXAMPLE
+    if not plan.is_file():
+        raise NotFound("demo_missing", path=plan)
+    return paint(call, Ask(creative_plan=str(plan), provider="local", by="cli", client="hoasi"))

@@ -1,0 +1,81 @@
+"""Hall (floor 6): a command's help page, in the reader's language. Option and command helps are keys of the catalogue."""
+
+from __future__ import annotations
+
+import shutil
+import textwrap
+from collections.abc import Iterable
+from typing import Any
+
+import typer
+
+from hoasi.messages import say
+
+_WIDEST = 100
+_COLUMN = 32
+
+
+def page(command: Any, context: Any) -> str:
+    """The page of a command or of a group of commands (typer's objects); colours are for a terminal only."""
+    width = min(shutil.get_terminal_size((80, 24)).columns, _WIDEST)
+    sections = [
+        f"{_head(say('help.heads.usage'))} {_usage(command, context)}",
+        "\n".join(textwrap.fill(line, width) for line in say(command.help).splitlines()),
+        _section("help.heads.commands", _commands(command), width),
+        *(_section(panel, rows, width) for panel, rows in _panels(command, context).items()),
+    ]
+    return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def _usage(command: Any, context: Any) -> str:
+    arguments = [_argument(param) for param in command.params if param.param_type_name == "argument"]
+    tail = ["COMMAND ..."] if hasattr(command, "commands") else arguments
+    return " ".join([context.command_path, f"[{say('help.heads.options_metavar')}]", *tail])
+
+
+def _argument(param: Any) -> str:
+    name = (param.metavar or param.name.upper()) + ("..." if param.nargs == -1 else "")
+    return name if param.required else f"[{name}]"
+
+
+def _commands(command: Any) -> list[tuple[str, str]]:
+    found = getattr(command, "commands", {})
+    return [(name, say(part.help).partition("\n")[0]) for name, part in found.items() if not part.hidden]
+
+
+def _panels(command: Any, context: Any) -> dict[str, list[tuple[str, str]]]:
+    """Options by heading, in the order in which they were written; what every command takes comes last."""
+    panels: dict[str, list[tuple[str, str]]] = {}
+    for param in command.get_params(context):
+        is_help = "--help" in param.opts
+        panel = "help.heads.shared" if is_help else param.rich_help_panel or "help.heads.options"
+        if param.param_type_name == "argument":
+            panels.setdefault("help.heads.arguments", []).append((_argument(param), say(param.help)))
+        elif not param.hidden:
+            panels.setdefault(panel, []).append((_option(param), say("help.help" if is_help else param.help)))
+    return panels
+
+
+def _option(param: Any) -> str:
+    """`-x, --name VALUE`; a flag has no value."""
+    names = ", ".join(sorted(param.opts, key=len))
+    return names if param.is_flag else f"{names} {param.metavar or 'TEXT'}"
+
+
+def _section(key: str, rows: Iterable[tuple[str, str]], width: int) -> str:
+    lines = [line for name, text in rows for line in _row(name, text, width)]
+    return "\n".join([_head(say(key)), *lines]) if lines else ""
+
+
+def _row(name: str, text: str, width: int) -> list[str]:
+    """A name and its text in two columns; a long name has a line of its own."""
+    indent = " " * (_COLUMN + 2)
+    body = textwrap.wrap(text, width - len(indent)) or [""]
+    name_line = "  " + typer.style(name, fg="cyan")
+    if len(name) >= _COLUMN - 1:
+        return [name_line, *(indent + line for line in body)]
+    return [f"{name_line}{' ' * (_COLUMN - len(name))}{body[0]}", *(indent + line for line in body[1:])]
+
+
+def _head(text: str) -> str:
+    return typer.style(text, bold=True)

@@ -1,0 +1,117 @@
+"""Hall (floor 6): the commands that stay: `serve` (MCP) and `sandbox` (a provider's stand-in on this machine)."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Annotated, Any
+
+import typer
+
+from hoasi.cli_answer import Answer
+from hoasi.cli_frame import call_of
+from hoasi.errors import WrongInput
+from hoasi.messages import say
+from hoasi.records import Reply
+from hoasi.settings import SANDBOX_PORT
+
+LOOPBACK = ("127.0.0.1", "localhost")
+
+
+def serve(
+    context: typer.Context,
+    http: Annotated[bool, typer.Option("--http", help="help.serve_http")] = False,
+    host: Annotated[str, typer.Option("--host", help="help.serve_host", metavar="HOST")] = LOOPBACK[0],
+    port: Annotated[int, typer.Option("--port", help="help.serve_port", metavar="N")] = 8765,
+) -> None:
+    """Serve MCP until the client leaves. It asks nobody who he is, so it listens on this machine only.
+
+    Raises:
+        WrongInput: a host that others could reach.
+    """
+    call = call_of(context)
+    if host not in LOOPBACK:
+        raise WrongInput("serve_host_refused", host=host)
+    call.settings()
+    from hoasi import server
+
+    with suppress(KeyboardInterrupt):
+        if http:
+            _announce(say("cli.serve.http", url=f"http://{LOOPBACK[0]}:{port}/mcp"))
+            server.serve_http(call.workspace, call.env_file, _port(port))
+        else:
+            if sys.stdin.isatty():
+                _announce(say("cli.serve.stdio"))
+            server.serve_stdio(call.workspace, call.env_file)
+
+
+def _announce(text: str) -> None:
+    """For the person at the terminal; standard output belongs to the protocol."""
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+def sandbox(
+    context: typer.Context,
+    port: Annotated[int, typer.Option("--port", help="help.sandbox_port", metavar="N")] = SANDBOX_PORT,
+    latency: Annotated[float, typer.Option("--latency", help="help.sandbox_latency", metavar="SECONDS")] = 0.3,
+    slots: Annotated[int | None, typer.Option("--slots", help="help.sandbox_slots", metavar="N")] = None,
+    faults: Annotated[list[str] | None, typer.Option("--fault", help="help.sandbox_fault", metavar="SPEC")] = None,
+) -> Answer | None:
+    """Serve the providers' wire on 127.0.0.1 until interrupted. Nothing costs money there.
+
+    Raises:
+        WrongInput: settings or faults that make no sense, or the port is taken.
+    """
+    from pydantic import ValidationError
+
+    from hoasi.sandbox import Sandbox, run
+
+    screen = call_of(context).screen
+    try:
+        stand_in = Sandbox(latency_s=latency, slots=slots, faults=[_fault(spec) for spec in faults or ()])
+    except ValidationError as error:
+        raise WrongInput("sandbox_setting_bad", detail=_said(error)) from error
+    try:
+        with suppress(KeyboardInterrupt):
+            run(stand_in, _port(port), on_ready=lambda url: screen.tell(_ready(url)))
+    except OSError as error:
+        raise WrongInput("port_taken", port=port, detail=error.strerror or "") from error
+    return None
+
+
+def _ready(url: str) -> Answer:
+    switch = "1" if url.endswith(f":{SANDBOX_PORT}") else url
+    return Answer(
+        Reply(message=say("cli.sandbox.ready", url=url), next=say("cli.sandbox.use", switch=switch)), facts={"url": url}
+    )
+
+
+def _fault(spec: str) -> Any:
+    """`at:kind[:times[:value]]`, such as `submit:lost_reply:1`.
+
+    Raises:
+        WrongInput: no such fault.
+    """
+    from pydantic import ValidationError
+
+    from hoasi.sandbox import Fault
+
+    names: Sequence[str] = ("at", "kind", "times", "value")
+    parts = spec.split(":", len(names) - 1)
+    try:
+        return Fault.model_validate(dict(zip(names, parts, strict=False)))
+    except ValidationError as error:
+        raise WrongInput("fault_bad", spec=spec, detail=_said(error)) from error
+
+
+def _said(error: Any) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}".lstrip(": ")
+
+
+def _port(port: int) -> int:
+    if not 0 <= port <= 65535:
+        raise WrongInput("usage_value_bad", option="--port", kind="0-65535")
+    return port

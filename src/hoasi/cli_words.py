@@ -1,0 +1,67 @@
+"""Hall (floor 6): what the words of a command line mean: lists, paths, numbers."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hoasi.errors import WrongInput
+
+_WEB = ("http://", "https://")
+
+
+def listed(values: Sequence[str] | None) -> tuple[str, ...]:
+    """`--x a,b --x c` are three; blanks between commas are none."""
+    parts = [part.strip() for value in values or () for part in value.split(",")]
+    return tuple(part for part in parts if part)
+
+
+def located(written: str | None, workspace: Path) -> str | None:
+    """A relative path as the shell means it: from the current folder where that is inside the workspace.
+
+    What begins with something that only the workspace's root has (`jobs/...`) is meant from there.
+    """
+    here = Path.cwd()
+    if not written or Path(written).is_absolute() or here == workspace or not here.is_relative_to(workspace):
+        return written
+    first = Path(written).parts[:1]
+    is_from_root = not os.path.exists(here.joinpath(*first)) and os.path.exists(workspace.joinpath(*first))  # noqa: PTH110 - as below
+    return written if is_from_root else str(here / written)
+
+
+def references(values: Sequence[str] | None, workspace: Path) -> tuple[str, ...]:
+    """Pictures, comma separated and repeatable. A comma may also belong to a file's name or to an address."""
+    names = [name for value in values or () for name in _pictures(value, workspace)]
+    return tuple(name if name.startswith(_WEB) else str(located(name, workspace)) for name in names)
+
+
+def _pictures(value: str, workspace: Path) -> list[str]:
+    """One value taken apart: what follows an address and is neither an address nor a file is the address's own end."""
+    if _is_file(value, workspace):
+        return [value]
+    found: list[str] = []
+    for part in listed([value]):
+        if found and found[-1].startswith(_WEB) and not (part.startswith(_WEB) or _is_file(part, workspace)):
+            found[-1] += f",{part}"
+        else:
+            found.append(part)
+    return found
+
+
+def _is_file(written: str, workspace: Path) -> bool:
+    return not written.startswith(_WEB) and os.path.isfile(workspace / str(located(written, workspace)))  # noqa: PTH113 - 2026-11-21, Path.is_file raises for a name that is too long
+
+
+def check_numbers(given: Mapping[str, Any]) -> None:
+    """Numbers that a limit cannot be: `nan` would let everything through.
+
+    Raises:
+        WrongInput: names the option.
+    """
+    for name in ("max_cost_usd", "max_images", "num_images"):
+        value = given[name]
+        if value is not None and (math.isnan(value) or value < 0):
+            raise WrongInput("usage_value_bad", option=f"--{name.replace('_', '-')}", kind="0, 1, 2 ...")

@@ -1,0 +1,171 @@
+"""Permissions (floor 1): whose face may leave the machine. One record a picture and time, in the user's own words.
+
+Kept in `jobs/<id>/source/consent.toml`, without a job in `<workspace>/consent.toml`, bound to the picture's SHA-256: a
+changed picture has no consent. What cannot be read grants nothing.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tomlkit
+from pydantic import AfterValidator, BeforeValidator, TypeAdapter, ValidationError
+
+from hoasi.errors import ConsentMissing, FileBroken
+from hoasi.files import held, replace_file
+from hoasi.records import Record
+
+Standing = Literal["granted", "missing", "revoked", "refused_minor", "expired"]
+PERSONS = frozenset({"cli", "elicitation"})
+"""The ways by which only a person can have answered; `argument` and `python` may be an agent's own claim."""
+
+
+def _moment(text: str) -> datetime:
+    """A moment from ISO 8601; without an offset it is local time, a day without a time means its end."""
+    moment = datetime.fromisoformat(text)
+    return (moment + timedelta(days=1) if len(text) == len("2026-04-25") else moment).astimezone()
+
+
+def _checked(text: str) -> str:
+    _moment(text)
+    return text
+
+
+def _written(value: Any) -> Any:
+    """TOML's own dates are as good as texts."""
+    return value.isoformat() if isinstance(value, date) else value
+
+
+Moment = Annotated[str, BeforeValidator(_written), AfterValidator(_checked)]
+
+
+class Consent(Record):
+    """What somebody said about one picture. `words` are the user's own; `no_faces` claims that it shows no face."""
+
+    sha256: str
+    scope: Literal["reference"] = "reference"
+    words: str = ""
+    no_faces: bool = False
+    by: Literal["cli", "elicitation", "argument", "python"]
+    client: str = ""
+    recorded_at: Moment
+    expires_at: Moment | None = None
+    revoked_at: Moment | None = None
+    minor: bool = False
+    picture: str
+    """The path as it was written then; only for people."""
+
+
+_RECORDS = TypeAdapter(tuple[Consent, ...])
+
+
+def records(path: Path) -> tuple[Consent, ...]:
+    """All records of a file, oldest first; none where there is no file.
+
+    Raises:
+        FileBroken: `consent_broken`; facts name the place.
+    """
+    return _parsed(path, _text(path))
+
+
+def standing(path: Path, sha256: str, *, scope: str = "reference", strict: bool, now: str) -> Standing:
+    """What the file says about a picture: the latest record that counts decides.
+
+    A picture with a minor is refused for good. After a revocation only a person's word (cli, elicitation) counts.
+
+    Args:
+        path: a consent file; it need not exist.
+        sha256: of the picture's bytes, lower-case hex.
+        scope: what the picture would be used for.
+        strict: only a person's word counts, from the start.
+        now: the moment of asking (ISO 8601).
+
+    Raises:
+        FileBroken: the file cannot be read.
+    """
+    about = [record for record in records(path) if record.sha256 == sha256 and record.scope == scope]
+    if any(record.minor for record in about):
+        return "refused_minor"
+    revoked = max((number for number, record in enumerate(about, 1) if record.revoked_at), default=0)
+    counting = [record for record in about[revoked:] if record.by in PERSONS or not (strict or revoked)]
+    if not counting:
+        return "revoked" if revoked else "missing"
+    latest = counting[-1]
+    if not (latest.words.strip() or latest.no_faces):
+        return "missing"
+    is_over = latest.expires_at is not None and _moment(latest.expires_at) <= _moment(now)
+    return "expired" if is_over else "granted"
+
+
+def add(path: Path, consent: Consent, *, lock_path: Path, temp_name: str) -> None:
+    """Write one more record; on disk when this returns. What people wrote into the file stays as it is.
+
+    Raises:
+        ConsentMissing: `consent_words_empty`: it says nothing.
+        FileBroken: the file cannot be read; it is left as it is.
+        DiskTrouble: it cannot be written.
+    """
+    if not (consent.words.strip() or consent.no_faces or consent.minor):
+        raise ConsentMissing("consent_words_empty", picture=consent.picture)
+    with held(lock_path):
+        known, document = _opened(path)
+        rows = document.setdefault("consents", tomlkit.aot())
+        rows.append(tomlkit.item(consent.model_dump(exclude_none=True)))
+        _save(path, document, (*known, consent), temp_name)
+
+
+def revoke(path: Path, sha256: str, *, at: str, lock_path: Path, temp_name: str) -> bool:
+    """Take back every standing record of a picture, at the moment `at` (ISO 8601); False when there is none.
+
+    Raises:
+        FileBroken, DiskTrouble: as `add`.
+    """
+    with held(lock_path):
+        known, document = _opened(path)
+        due = [n for n, record in enumerate(known) if record.sha256 == sha256 and record.revoked_at is None]
+        for number in due:
+            document["consents"][number]["revoked_at"] = at
+        if due:
+            ended = {n: known[n].model_copy(update={"revoked_at": at}) for n in due}
+            _save(path, document, tuple(ended.get(n, record) for n, record in enumerate(known)), temp_name)
+    return bool(due)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise FileBroken("consent_broken", file=path, where="-", detail=str(error)) from error
+
+
+def _parsed(path: Path, text: str) -> tuple[Consent, ...]:
+    try:
+        return _RECORDS.validate_python(tomllib.loads(text).get("consents", []))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(["consents", *map(str, first["loc"])])
+        raise FileBroken("consent_broken", file=path, where=where, detail=first["msg"]) from error
+    except (ValueError, RecursionError) as error:
+        raise FileBroken("consent_broken", file=path, where="TOML", detail=str(error)) from error
+
+
+def _opened(path: Path) -> tuple[tuple[Consent, ...], tomlkit.TOMLDocument]:
+    """The records, and the document with its comments. A list in one line would lose its shape: refused."""
+    text = _text(path)
+    known, document = _parsed(path, text), tomlkit.parse(text)
+    if not isinstance(document.get("consents", tomlkit.aot()), tomlkit.items.AoT):
+        raise FileBroken("consent_broken", file=path, where="consents", detail="[[consents]]")
+    return known, document
+
+
+def _save(path: Path, document: tomlkit.TOMLDocument, meant: tuple[Consent, ...], temp_name: str) -> None:
+    """Replace the file, but never by one that says something else than is meant."""
+    text = tomlkit.dumps(document)
+    if _parsed(path, text) != meant:
+        raise FileBroken("consent_broken", file=path, where="consents", detail="layout")
+    replace_file(path, text.encode(), temp_name)

@@ -1,0 +1,177 @@
+"""Engine room (floor 3): ledger, runner and scribe of one process, and how a plan is set to work."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import anyio.to_thread
+
+from hoasi import artifacts
+from hoasi.errors import FileBroken, LostOwnership, NotSupported
+from hoasi.flow import is_worth_fetching
+from hoasi.ledger import Ledger
+from hoasi.opening import Admit, Opening, open_all
+from hoasi.providers import provider
+from hoasi.records import OPEN_STATES, Batch, Generation, Plan, State
+from hoasi.runner import Runner
+from hoasi.scribe import Scribe
+from hoasi.settings import Settings
+from hoasi.wire import AddressRefused, WireTrouble
+
+
+class Engine:
+    """What a process needs to make pictures. `start` before use; `close` keeps every state."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.ledger = Ledger(settings.home / "ledger.db")
+        self._runner = Runner(settings, self.ledger, lambda _: self._scribe.note())
+        self._scribe = Scribe(settings, self._runner.owner)
+
+    @property
+    def owner(self) -> str:
+        """This process's mark."""
+        return self._runner.owner
+
+    def start(self) -> list[str]:
+        """Take up paid work that nobody is at, and tell the logs what a dead process could not."""
+        taken = self._runner.start()
+        self._scribe.start()
+        self._scribe.note()
+        return [generation.id for generation in taken]
+
+    async def close(self) -> None:
+        """Stop waiting, write the last logs."""
+        await self._runner.close()
+        await self._scribe.close()
+        self.ledger.close()
+
+    # ------------------------------------------------------------------ beginning
+
+    async def begin(self, plan: Plan, admit: Admit, *, overwrite: bool, resubmit: bool) -> Batch:
+        """Write down the intent for a whole plan and set to work what is new.
+
+        Raises:
+            HoasiError: `admit` forbids it.
+        """
+        openings = open_all(self.ledger, plan.items, self.owner, admit=admit, overwrite=overwrite, resubmit=resubmit)
+        whole = await anyio.to_thread.run_sync(self._intact, openings)
+        free = [self._again(o) for o in openings if o.generation.id not in whole and _is_free_again(o)]
+        self._runner.work([o.generation for o in openings if o.kind == "new"] + free)
+        self._take_up_attached(openings)
+        return Batch(
+            ids=tuple(opening.generation.id for opening in openings),
+            skipped=frozenset(whole),
+            free=frozenset(generation.id for generation in free),
+            warnings=plan.warnings,
+            job_id=plan.job_id,
+            expected_s=max((item.expected_s for item in plan.items), default=None),
+        )
+
+    def _intact(self, openings: Sequence[Opening]) -> set[str]:
+        """Finished earlier, and every file still there with its hash (in a worker thread)."""
+        root = self._settings.workspace
+        made = [opening.generation for opening in openings if opening.kind == "made"]
+        return {g.id for g in made if all(artifacts.is_intact(root, artifact) for artifact in g.artifacts)}
+
+    def _again(self, opening: Opening) -> Generation:
+        """Bring it back without paying: fetch from the provider, copy again, or draw again what costs nothing."""
+        generation = opening.generation
+        is_local_work = generation.copy_of is not None or generation.planned.price.usd == 0
+        state = State.QUEUED if is_local_work else State.FETCHING
+        try:
+            return self.ledger.reopen(generation.id, self.owner, state, problem=None)
+        except LostOwnership:  # somebody else brings it back already
+            return self.ledger.get([generation.id])[0]
+
+    def _take_up_attached(self, openings: Sequence[Opening]) -> None:
+        ids = [opening.generation.id for opening in openings if opening.kind == "attached"]
+        if ids:
+            self._runner.take_up(tuple(OPEN_STATES), ids)
+
+    # ------------------------------------------------------------------ going on
+
+    def take_up(self, ids: Sequence[str] | None) -> list[str]:
+        """Work on what nobody is at, queued work included; and fetch again what is paid but did not arrive."""
+        taken = self._runner.take_up(tuple(OPEN_STATES), ids)
+        failed = self.ledger.get(ids) if ids is not None else self.ledger.find(states=[State.FAILED], limit=1000)[0]
+        again = [
+            Opening(kind="unsettled", generation=g) for g in failed if g.state is State.FAILED and is_worth_fetching(g)
+        ]
+        fetched = [self._again(opening) for opening in again]
+        self._runner.work(fetched)
+        return [generation.id for generation in [*taken, *fetched]]
+
+    async def resolve(self, generation: Generation, how: str, receipt: str) -> str:
+        """Settle an unknown; gives the id to wait for.
+
+        Raises:
+            NotSupported: this provider gives no receipts that could be attached.
+        """
+        if how == "resubmit":
+            openings = open_all(
+                self.ledger, [generation.planned], self.owner, admit=lambda *_: None, overwrite=False, resubmit=True
+            )
+            self._runner.work([opening.generation for opening in openings if opening.kind == "new"])
+            return openings[0].generation.id
+        if how == "abandon":
+            self.ledger.abandon(generation.id)
+            self._scribe.note()
+            return generation.id
+        maker = provider(generation.planned.provider)
+        attach = getattr(maker, "attach", None)
+        if attach is None:
+            raise NotSupported("attach_not_supported", provider=maker.name)
+        handle = attach(generation.planned, receipt)
+        again = self.ledger.reopen(generation.id, self.owner, State.RUNNING, handle=handle.receipt, problem=None)
+        self._runner.work([again])
+        return generation.id
+
+    def unfinished(self) -> list[str]:
+        """Everything that somebody still has to work on."""
+        return [generation.id for generation in self.ledger.find(states=tuple(OPEN_STATES), limit=100_000)[0]]
+
+    def stop(self, ids: Sequence[str]) -> None:
+        """Ask for these to be cancelled."""
+        self._runner.stop(ids)
+
+    async def wait(self, ids: Sequence[str], timeout_s: float | None) -> list[Generation]:
+        """Until all have ended or the time is over; their ends stand in the logs when this returns."""
+        generations = await self._runner.wait(ids, timeout_s)
+        await self._scribe.flush()
+        return generations
+
+    def phases(self, ids: Sequence[str]) -> dict[str, str]:
+        """How far each is."""
+        return self._runner.phases(ids)
+
+    def troubles(self) -> list[str]:
+        """Sentences about logs that could not be written, once."""
+        told, self._scribe.troubles = self._scribe.troubles, []
+        return told
+
+    async def download(self, url: str, path: Path, limit: int) -> None:
+        """A remote reference picture, through the checked street.
+
+        Raises:
+            FileBroken: it cannot be had.
+        """
+        try:
+            with path.open("wb") as file:
+                reply = await self._runner.street.download(url, file.write, limit=limit)
+        except AddressRefused as error:
+            raise FileBroken("reference_address", url=url.partition("?")[0]) from error
+        except WireTrouble as error:
+            raise FileBroken("reference_unreachable", url=url.partition("?")[0], detail=str(error)) from error
+        if not reply.is_ok:
+            raise FileBroken("reference_refused", url=url.partition("?")[0], status=reply.status)
+
+
+def _is_free_again(opening: Opening) -> bool:
+    """Made but damaged, or paid and not arrived: it comes back without paying."""
+    generation = opening.generation
+    if opening.kind == "made":
+        has_source = generation.handle is not None or generation.copy_of is not None
+        return has_source or generation.planned.price.usd == 0
+    return opening.kind == "unsettled" and generation.state is State.FAILED and is_worth_fetching(generation)

@@ -1,0 +1,143 @@
+"""Floor 3, writers: what is known of our pictures without looking at them, in the words of the pipeline. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from hoasi.exports._words import moves_camera, tags
+from hoasi.messages import say
+from hoasi.records import Artifact, Media, Record, Scene
+
+SUMMARY_LIMIT = 300
+SIZES = ("width", "height", "duration_seconds", "fps")
+_FLAG = re.compile(r"ai[_-](?:generated|image|video)", re.IGNORECASE)
+
+
+class AssetScene(Record):
+    """One stretch of an asset; a picture is one stretch of no length."""
+
+    start: float = 0.0
+    end: float = 0.0
+    description: str
+    subjects: tuple[str, ...] = ()
+    actions: tuple[str, ...] = ()
+    environment: str = ""
+    shot_type: str = ""
+    camera_motion: str = ""
+    composition: str = ""
+    colors: tuple[str, ...] = ()
+    mood: tuple[str, ...] = ()
+    semantic_tags: tuple[str, ...] = ()
+    recommended_uses: tuple[str, ...] = ()
+    avoid_uses: tuple[str, ...] = ()
+    sample_frames: tuple[str, ...] = ()
+
+
+class Asset(Record):
+    """One file of ours as the pipeline describes raw files. `file_path` is workspace-relative with `/`."""
+
+    file_path: str
+    type: Media = "image"
+    duration_seconds: float = 0.0
+    width: int
+    height: int
+    fps: float = 0.0
+    has_audio: bool = False
+    summary: str
+    visual_style: str = ""
+    mood: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    privacy_notes: tuple[str, ...] = ()
+    quality_notes: tuple[str, ...] = ()
+    scene: AssetScene
+
+    @property
+    def sizes(self) -> dict[str, Any]:
+        """What follows the file even where a person has mended the rest."""
+        return {name: getattr(self, name) for name in SIZES}
+
+
+def describe(
+    scene: Scene,
+    artifact: Artifact,
+    *,
+    seed: int,
+    provider: str,
+    model: str,
+    prompt: str,
+    is_storyboard: bool,
+    aspect_ratio: str | None = None,
+    style: str = "",
+    references: int = 0,
+) -> Asset:
+    """What is known of a picture because the plan asked for it. Pure; sentences in the language of this context.
+
+    The mapper compares words: the plan's own words for the scene are all there, as they were written.
+
+    Args:
+        scene: what the plan says; an empty one means the prompt is all there is.
+        artifact: the file.
+        seed: the seed it was made with, like `provider` and `model`.
+        provider: see `seed`.
+        model: see `seed`.
+        prompt: what was asked of the model; stands in where the plan has no words.
+        is_storyboard: a sketch of ours, no finished picture.
+        aspect_ratio: as the plan writes it; the picture's own size where it does not.
+        style: name of the style, when one was asked for.
+        references: how many reference pictures went in.
+    """
+    kind = "sketch" if is_storyboard else "made"
+    shots = [shot for shot in scene.shot_types if not moves_camera(shot)] or list(scene.shot_types)
+    subjects = tuple(text for text in scene.requirements if not _FLAG.search(text))
+    words = tags((scene.narrative_role, *scene.mood, *subjects, scene.visual_intent or prompt))
+    stretch = AssetScene(
+        description=scene.visual_intent or scene.spoken_text or prompt.strip(),
+        subjects=subjects,
+        shot_type=shots[0] if shots else "",
+        camera_motion=", ".join(filter(moves_camera, scene.shot_types)),
+        composition=_composition(artifact, aspect_ratio),
+        mood=scene.mood,
+        semantic_tags=words,
+        recommended_uses=_uses(scene),
+        avoid_uses=(say("semantics.not_final"),) if is_storyboard else (),
+    )
+    return Asset(
+        file_path=artifact.path,
+        width=artifact.width,
+        height=artifact.height,
+        summary=scene.visual_intent or say("semantics.from_words", words=_short(scene.spoken_text or prompt)),
+        visual_style=style or say(f"semantics.{kind}_style"),
+        mood=scene.mood,
+        tags=words,
+        privacy_notes=_privacy(kind, references),
+        quality_notes=_quality(artifact, say("semantics.made_with", model=model, provider=provider, seed=seed), kind),
+        scene=stretch,
+    )
+
+
+def _composition(artifact: Artifact, aspect_ratio: str | None) -> str:
+    shape = "square" if artifact.width == artifact.height else "tall" if artifact.width < artifact.height else "wide"
+    return say(f"semantics.{shape}", ratio=aspect_ratio or f"{artifact.width}x{artifact.height}")
+
+
+def _uses(scene: Scene) -> tuple[str, ...]:
+    role, spoken = scene.narrative_role, scene.spoken_text
+    return tuple(
+        say(f"semantics.{name}", words=words) for name, words in (("use_role", role), ("use_spoken", spoken)) if words
+    )
+
+
+def _privacy(kind: str, references: int) -> tuple[str, ...]:
+    note = say(f"semantics.{kind}_privacy")
+    return (note, say("semantics.references_privacy", count=references)) if references else (note,)
+
+
+def _quality(artifact: Artifact, made_with: str, kind: str) -> tuple[str, ...]:
+    sketch = (say("semantics.sketch"),) if kind == "sketch" else ()
+    return (*sketch, made_with, *artifact.warnings)
+
+
+def _short(text: str) -> str:
+    folded = " ".join(text.split())
+    return folded if len(folded) <= SUMMARY_LIMIT else folded[:SUMMARY_LIMIT].rsplit(" ", 1)[0] + "\u2026"

@@ -1,0 +1,90 @@
+"""Floor 3, writers: what log and asset semantics say of a generation. Pure."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from hoasi.exports.asset_semantics import Asset, describe
+from hoasi.exports.joblog import LogRow
+from hoasi.messages import explain
+from hoasi.records import Generation, Input, State, iso
+
+STATUS: dict[State, Literal["success", "failed", "unknown", "cancelled"]] = {
+    State.SUCCEEDED: "success",
+    State.UNKNOWN: "unknown",
+    State.CANCELLED: "cancelled",
+    State.FAILED: "failed",
+    State.EXPIRED: "failed",
+}
+
+
+def log_rows(generation: Generation) -> list[LogRow]:
+    """A row a picture, or one row for a generation that ended without any."""
+    facts = _facts(generation)
+    if generation.state is not State.SUCCEEDED:
+        return [LogRow(**facts, output_path="", output_url="")]
+    cost = generation.cost_usd
+    each = None if cost is None else round(cost / max(len(generation.artifacts), 1), 6)
+    return [
+        LogRow(
+            **{**facts, "cost_usd": each},
+            output_path=artifact.path,
+            output_url=artifact.url or "",
+            sha256=artifact.sha256,
+            width=artifact.width,
+            height=artifact.height,
+            warnings=artifact.warnings,
+        )
+        for artifact in generation.artifacts
+    ]
+
+
+def _facts(generation: Generation) -> dict[str, Any]:
+    """What all rows of a generation share."""
+    planned, receipt = generation.planned, generation.handle or {}
+    problem = explain(generation.problem) if generation.problem else None
+    return {
+        "generation_id": generation.id,
+        "scene_id": planned.request.scene.id,
+        "prompt": planned.prompt,
+        "model": planned.model,
+        "provider": planned.provider,
+        "operation": planned.operation,
+        "reference_images": tuple(_named(item) for item in planned.inputs),
+        "reference_image_urls": tuple(receipt.get("input_urls", ())),
+        "seed": planned.seed,
+        "duration_seconds": generation.duration_s or 0.0,
+        "status": STATUS[generation.state],
+        "cost_usd": generation.cost_usd,
+        "paid": generation.paid,
+        "created_at": iso(generation.finished_at or generation.created_at),
+        "error": f"{problem.message} {problem.detail}".strip() if problem else "",
+        "error_key": problem.key if problem else "",
+        "attempt": generation.attempt,
+        "request_id": str(receipt.get("request_id", "")),
+        "copied_from": generation.copy_of or "",
+    }
+
+
+def _named(item: Input) -> str:
+    """A reference as the log may show it: a workspace path, or an address without its query."""
+    is_remote = item.written.startswith(("http://", "https://"))
+    return item.written.partition("?")[0] if is_remote else item.path
+
+
+def assets(generation: Generation) -> list[Asset]:
+    """What the mapper may know of a generation's pictures: the plan asked for them, so it is all there."""
+    planned = generation.planned
+    return [
+        describe(
+            planned.request.scene,
+            artifact,
+            seed=planned.seed,
+            provider=planned.provider,
+            model=planned.model,
+            prompt=planned.prompt,
+            is_storyboard=planned.provider == "local",
+            aspect_ratio=planned.request.aspect_ratio,
+        )
+        for artifact in generation.artifacts
+    ]

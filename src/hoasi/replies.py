@@ -1,0 +1,122 @@
+"""Landing (floor 4): generations in the words of a reply: paid or not, what it cost, where the file is, what next."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from hoasi.messages import explain, money, say
+from hoasi.records import Batch, Entry, Generation, Plan, Planned, Reply, State
+
+SKIPPED = "skipped_existing"
+_BAD = (State.FAILED, State.CANCELLED, State.EXPIRED)
+
+
+def entry(generation: Generation, workspace: Path, batch: Batch) -> Entry:
+    """One generation as a reader needs it."""
+    planned, state = generation.planned, generation.state.value
+    is_old = generation.id in batch.skipped or generation.id in batch.free
+    notes = [warning for artifact in generation.artifacts for warning in artifact.warnings]
+    notes += [say("note.copied", id=generation.copy_of)] if generation.copy_of else []
+    notes += [say("note.fetched_again")] if generation.id in batch.free else []
+    return Entry(
+        id=generation.id,
+        scene_id=planned.request.scene.id,
+        state=SKIPPED if generation.id in batch.skipped else state,
+        paid="no" if is_old else generation.paid,
+        cost_usd=0.0 if is_old else generation.cost_usd,
+        provider=planned.provider,
+        model=planned.model,
+        seed=planned.seed,
+        outputs=tuple(str(workspace / artifact.path) for artifact in generation.artifacts),
+        error=explain(generation.problem) if generation.problem else None,
+        estimate_usd=planned.price.usd,
+        expected_seconds=planned.expected_s if generation.state.is_open else None,
+        notes=tuple(notes),
+    )
+
+
+def planned_entry(planned: Planned, workspace: Path) -> Entry:
+    """What a dry run says of one request: the file names are those the real run makes."""
+    suffix = "png" if planned.parameters.get("output_format", "png") == "png" else planned.parameters["output_format"]
+    return Entry(
+        id="",
+        scene_id=planned.request.scene.id,
+        state="planned",
+        paid="no",
+        cost_usd=0.0,
+        provider=planned.provider,
+        model=planned.model,
+        seed=planned.seed,
+        outputs=tuple(str(workspace / planned.output_dir / f"{stem}.{suffix}") for stem in planned.stems),
+        estimate_usd=planned.price.usd,
+        expected_seconds=planned.expected_s,
+        notes=(planned.price.basis,),
+    )
+
+
+def reply(generations: Sequence[Generation], workspace: Path, batch: Batch, troubles: Sequence[str] = ()) -> Reply:
+    """The answer to a call, finished or not."""
+    entries = tuple(entry(generation, workspace, batch) for generation in generations)
+    running = [e for e, g in zip(entries, generations, strict=True) if g.state.is_open]
+    costs = [e.cost_usd for e, g in zip(entries, generations, strict=True) if not g.state.is_open]
+    return Reply(
+        message=summary(entries),
+        generations=entries,
+        warnings=(*batch.warnings, *troubles),
+        cost_usd=None if None in costs else round(sum(cost for cost in costs if cost is not None), 6),
+        next=_next(entries, running),
+        poll_after_seconds=_poll_after(running),
+    )
+
+
+def summary(entries: Sequence[Entry]) -> str:
+    """One or two sentences: how many of each, where, and what it cost."""
+    counts = Counter(e.state for e in entries)
+    pictures = sum(len(e.outputs) for e in entries if e.state == State.SUCCEEDED)
+    parts = [say("summary.made", count=pictures)] if pictures else []
+    parts += [say(f"summary.{name}", count=count) for name, count in _told(counts) if count]
+    if not parts:
+        return say("summary.nothing")
+    known = sum(e.cost_usd or 0.0 for e in entries)
+    folders = sorted({str(Path(path).parent) for e in entries for path in e.outputs})
+    where = [say("summary.where", folder=folder) for folder in folders[:3]]
+    doubt = [say("summary.cost_unknown")] if any(e.paid == "unknown" for e in entries) else []
+    cost = say("summary.cost", cost=money(known))
+    return " ".join([say("summary.line", parts=", ".join(parts)), *where, cost, *doubt])
+
+
+def _told(counts: Counter[str]) -> list[tuple[str, int]]:
+    bad = sum(counts[state] for state in _BAD)
+    at_work = sum(counts[s] for s in (State.QUEUED, State.SUBMITTING, State.RUNNING, State.FETCHING))
+    return [("skipped", counts[SKIPPED]), ("at_work", at_work), ("bad", bad), ("unknown", counts[State.UNKNOWN])]
+
+
+def _next(entries: Sequence[Entry], running: Sequence[Entry]) -> str:
+    """The one thing to do now."""
+    if running:
+        return say("next.wait", ids=", ".join(e.id for e in running[:10]))
+    if any(e.state == State.UNKNOWN for e in entries):
+        return say("next.settle", ids=", ".join(e.id for e in entries if e.state == State.UNKNOWN))
+    if any(e.state in {State.SUCCEEDED, SKIPPED} for e in entries):
+        return say("next.pipeline")
+    return say("next.mend") if entries else ""
+
+
+def _poll_after(running: Sequence[Entry]) -> float | None:
+    if not running:
+        return None
+    return min(max(*(e.expected_seconds or 10.0 for e in running), 5.0), 60.0)
+
+
+def preview(plan: Plan, workspace: Path) -> Reply:
+    """What a run would make and cost; nothing was done."""
+    return Reply(
+        message=say("summary.preview", count=plan.images, cost=money(plan.price_usd), folder=plan.output_dir),
+        generations=tuple(planned_entry(item, workspace) for item in plan.items),
+        warnings=plan.warnings,
+        cost_usd=0.0,
+        estimate_usd=plan.price_usd,
+        next=say("next.run"),
+    )

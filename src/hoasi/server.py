@@ -1,0 +1,169 @@
+"""Hall (floor 6): the MCP server. It answers first and loads the heavy parts afterwards.
+
+Nothing but the protocol and the tools' schemas is imported before `initialize` is answered: no database, no network,
+no pictures. Logs go to stderr, one line each.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import anyio
+from mcp.server.caching import CacheHint
+from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+from mcp.server.mcpserver import MCPServer
+
+from hoasi.errors import NotSupported
+from hoasi.tools import tools
+from hoasi.tools._life import Life
+
+NAME = "hoasi"
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+TOOLS_KEEP_MS = 3_600_000
+
+INSTRUCTIONS = """\
+hoasi makes pictures for video jobs (jobs/<job_id>/) and never pays twice for the same request.
+
+- Scenes of a job: generate_from_creative_plan. Finished prompts: generate_batch. One prompt: generate_image.
+- Money: provider fal is paid and the default; provider local draws free storyboard sketches without a key. dry_run
+  gives plan and price; tell the user the price before more than 20 pictures. max_cost_usd refuses what is dearer.
+- Every result says per generation: state, paid, cost_usd, outputs (absolute paths) and, at the end, `next`. Do what
+  `next` says. States: queued, submitting, running, fetching (wait: get_generations), succeeded, skipped_existing (was
+  there already, nothing paid), failed, cancelled, expired, unknown.
+- Work goes on when a call ends, times out or is cancelled. Repeating a call is safe: it joins what runs and skips what
+  exists. Do not poll faster than poll_after_seconds.
+- unknown = the provider may have billed it and cannot be asked. Never retry it by yourself: tell the user, who decides
+  between get_generations resolve = resubmit (may be billed twice), attach (with the receipt from the provider's
+  dashboard) and abandon.
+- Reference pictures leave the machine only with consent. Ask the user; pass their own words as `consent`, or no_faces
+  if they say that nobody is shown. Never invent consent. Same references for all scenes keep a character.
+- Paths: inside the workspace, absolute or relative to it. Look at a result with view_generation.
+- Reply to the user in Vietnamese with diacritics: `message`, `warnings`, notes and errors already are; show `message`,
+  the paths and the cost as they are. Field names, ids, paths and model names stay untouched.
+"""
+
+
+def build(workspace: Path | str | None = None, env_file: Path | str | None = None) -> MCPServer[Life]:
+    """The server, ready to run; the workspace is opened after its first answer.
+
+    Args:
+        workspace: root with `jobs/`; default: the nearest such folder at or above the current one.
+        env_file: file with keys instead of the workspace's `.env`.
+    """
+    _log_to_stderr()
+    with _without_rich():
+        return MCPServer(
+            NAME,
+            title="hoasi",
+            instructions=INSTRUCTIONS,
+            version=version(NAME),
+            tools=[*tools()],
+            log_level="WARNING",
+            lifespan=_lifespan(_path(workspace), _path(env_file)),
+            cache_hints={"tools/list": CacheHint(ttl_ms=TOOLS_KEEP_MS, scope="public")},
+            middleware=[_note_answer],
+        )
+
+
+def serve_stdio(workspace: Path | str | None = None, env_file: Path | str | None = None) -> None:
+    """Serve one client over stdin and stdout until it hangs up."""
+    build(workspace, env_file).run("stdio")
+
+
+def serve_http(
+    workspace: Path | str | None = None,
+    env_file: Path | str | None = None,
+    *,
+    port: int = 8931,
+    host: str = "127.0.0.1",
+) -> None:
+    """Serve over streamable HTTP (SSE) at `http://<host>:<port>/mcp`, on this machine only, until interrupted.
+
+    The SDK checks Host and Origin of every request against loopback names, so no web page can call us.
+
+    Raises:
+        NotSupported: the host is not this machine's own.
+    """
+    if host not in LOOPBACK:
+        raise NotSupported("host_not_loopback", host=host)
+    build(workspace, env_file).run("streamable-http", host=host, port=port)
+
+
+def _path(given: Path | str | None) -> Path | None:
+    return None if given is None else Path(given)
+
+
+def _lifespan(
+    workspace: Path | None, env_file: Path | None
+) -> Callable[[MCPServer[Life]], AbstractAsyncContextManager[Life]]:
+    @asynccontextmanager
+    async def lifespan(_: MCPServer[Life]) -> AsyncIterator[Life]:
+        life = Life(workspace, env_file)
+        async with anyio.create_task_group() as group:
+            group.start_soon(life.wake)
+            try:
+                yield life
+            finally:
+                group.cancel_scope.cancel()
+                with anyio.CancelScope(shield=True):
+                    await life.close()
+
+    return lifespan
+
+
+async def _note_answer(ctx: ServerRequestContext[Life], call_next: CallNext) -> HandlerResult:
+    """The first message was handled: the heavy parts may be loaded now."""
+    try:
+        return await call_next(ctx)
+    finally:
+        ctx.lifespan_context.answered.set()
+
+
+# ---------------------------------------------------------------------- logs
+
+
+class _OneLine(logging.Formatter):
+    """A record as one line of JSON, a traceback included."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        told: dict[str, Any] = {
+            "at": self.formatTime(record),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            told["error"] = self.formatException(record.exc_info)
+        return json.dumps(told, ensure_ascii=False)
+
+
+def _log_to_stderr() -> None:
+    """Unless the program around us has its own logging."""
+    if logging.root.handlers:
+        return
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_OneLine())
+    logging.root.addHandler(handler)
+    logging.root.setLevel(logging.WARNING)
+
+
+@contextmanager
+def _without_rich() -> Iterator[None]:
+    """The SDK loads rich for its logging wherever it is installed; we have our own, and a start to win."""
+    name = "rich.console"
+    loaded = sys.modules.get(name)
+    sys.modules[name] = None  # type: ignore[assignment]  # the documented way to make an import fail
+    try:
+        yield
+    finally:
+        if loaded is None:
+            del sys.modules[name]
+        else:
+            sys.modules[name] = loaded

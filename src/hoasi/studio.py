@@ -1,0 +1,263 @@
+"""Landing (floor 4): plan, run, wait, list. What doors, command line and Python API talk to.
+
+The engine below (ledger, connections, the mark of this process) starts with the first call that needs it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, cast
+
+from hoasi import gates, replies, settings
+from hoasi.ask import Ask
+from hoasi.errors import NotFound, WrongInput
+from hoasi.ledger import Ledger
+from hoasi.messages import speak
+from hoasi.preparing import ReadInputs, prepare
+from hoasi.records import Batch, Generation, Input, Plan, Record, Reply, State
+
+if TYPE_CHECKING:
+    from hoasi.engine import Engine
+
+Resolution = Literal["resubmit", "attach", "abandon"]
+
+
+class Progress(Record):
+    """How far some generations are, in numbers."""
+
+    total: int
+    done: int
+    failed: int
+    working: int
+    queued: int
+
+
+class Studio:
+    """One workspace. Use it as an async context manager; leaving stops the waiting, never loses a state.
+
+    Example:
+        async with Studio("my-workspace") as studio:
+            reply = await studio.generate(Ask(prompt="a quiet balcony at dawn", provider="local"))
+    """
+
+    def __init__(
+        self,
+        workspace: Path | str | None = None,
+        *,
+        env_file: Path | str | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        root = None if workspace is None else Path(workspace)
+        self.settings = settings.read(root, None if env_file is None else Path(env_file), environ)
+        speak(self.settings.language)
+        self._engine: Engine | None = None
+
+    async def __aenter__(self) -> Studio:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Write the last logs, stop waiting, keep every state."""
+        if self._engine is not None:
+            engine, self._engine = self._engine, None
+            await engine.close()
+
+    def start(self) -> list[str]:
+        """Start the engine now; gives the ids of paid generations that it took up again."""
+        if self._engine is not None:
+            return []
+        from hoasi.engine import Engine
+
+        self._engine = Engine(self.settings)
+        return self._engine.start()
+
+    @property
+    def engine(self) -> Engine:
+        """The running engine."""
+        if self._engine is None:
+            self.start()
+        return cast("Engine", self._engine)
+
+    # ------------------------------------------------------------------ before money
+
+    async def plan(self, ask: Ask) -> Plan:
+        """Everything decided before money; no network (a remote reference is not fetched), nothing written.
+
+        Raises:
+            WrongInput: what cannot be done, with the field and the fix.
+        """
+        return await prepare(ask, self.settings, self._reader(is_dry=True))
+
+    async def preview(self, ask: Ask) -> Reply:
+        """The plan as a reply: file names, prices, warnings. Costs nothing."""
+        return replies.preview(await self.plan(ask), self.settings.workspace)
+
+    async def missing_consent(self, ask: Ask) -> list[Input]:
+        """Reference pictures that still need a permission before this call can run."""
+        plan = await prepare(ask, self.settings, self._reader(is_dry=False))
+        return [item for item, _ in gates.unconsented(plan, self.settings)]
+
+    async def record_consent(self, ask: Ask, *, words: str = "", no_faces: bool = False) -> None:
+        """Write down what a person said about the reference pictures of this call (`ask.by`, `ask.client` say who)."""
+        plan = await prepare(ask, self.settings, self._reader(is_dry=False))
+        said = ask.model_copy(update={"consent": words, "no_faces": no_faces})
+        self._record(plan, said)
+
+    def _record(self, plan: Plan, ask: Ask) -> None:
+        missing = [item for item, standing in gates.unconsented(plan, self.settings) if standing != "refused_minor"]
+        gates.record(missing, plan, self.settings, ask, self.engine.owner)
+
+    def _reader(self, *, is_dry: bool) -> ReadInputs:
+        from hoasi import references
+
+        async def read(written: Sequence[str]) -> list[Input]:
+            if is_dry:
+                local = [name for name in written if not _is_remote(name)]
+                known = dict(zip(local, await resolve(local), strict=True))
+                return [known.get(name) or _unread(name) for name in written]
+            return await resolve(written)
+
+        async def resolve(written: Sequence[str]) -> list[Input]:
+            return await references.resolve_all(
+                written,
+                workspace=self.settings.workspace,
+                cache=self.settings.home / "references",
+                download=self._download,
+            )
+
+        return read
+
+    async def _download(self, url: str, path: Path, limit: int) -> None:
+        await self.engine.download(url, path, limit)
+
+    # ------------------------------------------------------------------ working
+
+    async def begin(self, ask: Ask) -> Batch:
+        """Plan, pass the gates, write down the intent, set to work; returns at once.
+
+        Raises:
+            HoasiError: refused; nothing was paid.
+        """
+        limits = gates.budget(ask, self.settings)
+        plan = await prepare(ask, self.settings, self._reader(is_dry=False))
+        gates.keys(plan, self.settings)
+        if ask.no_faces or (ask.consent or "").strip():
+            self._record(plan, ask)
+        gates.permitted(plan, self.settings)
+        gates.folders(plan, self.settings)
+        return await self.engine.begin(plan, limits.check, overwrite=ask.overwrite, resubmit=ask.resubmit)
+
+    async def wait(self, batch: Batch, timeout_s: float | None = None) -> Reply:
+        """The result, or how far it is when the time is over; the work goes on."""
+        generations = await self.engine.wait(batch.ids, timeout_s)
+        return self._reply(generations, batch)
+
+    async def generate(self, ask: Ask, timeout_s: float | None = None) -> Reply:
+        """`begin` and `wait`."""
+        return await self.wait(await self.begin(ask), timeout_s)
+
+    def _reply(self, generations: Sequence[Generation], batch: Batch) -> Reply:
+        return replies.reply(generations, self.settings.workspace, batch, self.engine.troubles())
+
+    def progress(self, ids: Sequence[str]) -> Progress:
+        """Numbers of some generations; cheap."""
+        phases = list(self.engine.phases(ids).values())
+        bad = (State.FAILED, State.CANCELLED, State.EXPIRED, State.UNKNOWN)
+        done, failed, queued = phases.count(State.SUCCEEDED), sum(map(phases.count, bad)), phases.count(State.QUEUED)
+        working = len(phases) - done - failed - queued
+        return Progress(total=len(phases), done=done, failed=failed, working=working, queued=queued)
+
+    # ------------------------------------------------------------------ looking
+
+    def generations(self, ids: Sequence[str]) -> list[Generation]:
+        """What the ledger holds.
+
+        Raises:
+            NotFound: an id nobody knows.
+        """
+        with self._reading() as ledger:
+            if ledger is None:
+                raise NotFound("generation_unknown", id=next(iter(ids), "-"))
+            return ledger.get(ids)
+
+    def show(self, ids: Sequence[str]) -> Reply:
+        """Some generations as they are now."""
+        return replies.reply(self.generations(ids), self.settings.workspace, Batch(ids=tuple(ids)))
+
+    def list(
+        self,
+        *,
+        job_id: str | None = None,
+        scene_id: str | None = None,
+        states: Collection[str] = (),
+        limit: int = 20,
+        cursor: int = 0,
+    ) -> tuple[Reply, int]:
+        """Newest first; the number to pass as `cursor` for the next page (0: no more)."""
+        with self._reading() as ledger:
+            if ledger is None:
+                return replies.reply([], self.settings.workspace, Batch(ids=())), 0
+            found, more = ledger.find(job_id=job_id, scene_id=scene_id, states=states, before=cursor, limit=limit)
+        return replies.reply(found, self.settings.workspace, Batch(ids=())), more
+
+    def _reading(self) -> contextlib.AbstractContextManager[Ledger | None]:
+        """The ledger for reading, or None where nothing was ever asked for."""
+        if self._engine is not None:
+            return contextlib.nullcontext(self._engine.ledger)
+        path = self.settings.home / "ledger.db"
+        return contextlib.closing(Ledger(path)) if path.is_file() else contextlib.nullcontext(None)
+
+    # ------------------------------------------------------------------ going on
+
+    async def follow(self, ids: Sequence[str], timeout_s: float | None = None) -> Reply:
+        """Wait for generations wherever they came from; takes up what nobody works on."""
+        self.generations(ids)
+        self.engine.take_up(ids)
+        return await self.wait(Batch(ids=tuple(ids)), timeout_s)
+
+    async def resume(self, ids: Sequence[str] | None = None, timeout_s: float | None = None) -> Reply:
+        """Bring every unfinished generation (or these) to its end; paid results are fetched again, for free."""
+        if ids is not None:
+            self.generations(ids)
+        taken = self.start()
+        taken += self.engine.take_up(ids)
+        chosen = tuple(dict.fromkeys(taken if ids is None else [*ids, *taken]))
+        return await self.wait(Batch(ids=chosen), timeout_s)
+
+    async def cancel(self, ids: Sequence[str] | None = None) -> Reply:
+        """Take generations back (None: all unfinished); what finished all the same is kept."""
+        chosen = tuple(self.engine.unfinished()) if ids is None else tuple(ids)
+        self.generations(chosen)
+        self.engine.stop(chosen)
+        return await self.wait(Batch(ids=chosen), timeout_s=20.0)
+
+    async def resolve(
+        self, name: str, how: Resolution, receipt: str | None = None, timeout_s: float | None = None
+    ) -> Reply:
+        """Settle an `unknown`: buy again, attach what was found at the provider, or give it up.
+
+        Raises:
+            WrongInput: it is not unknown, or the receipt is missing.
+        """
+        generation = self.generations([name])[0]
+        if generation.state is not State.UNKNOWN:
+            raise WrongInput("not_unknown", id=name, state=generation.state.value)
+        if how == "attach" and not (receipt or "").strip():
+            raise WrongInput("receipt_missing", id=name)
+        settled = await self.engine.resolve(generation, how, receipt or "")
+        return await self.wait(Batch(ids=(settled,)), timeout_s)
+
+
+def _is_remote(written: str) -> bool:
+    return written.startswith(("http://", "https://"))
+
+
+def _unread(written: str) -> Input:
+    """Stands for a remote picture in a dry run: nothing was fetched, so its bytes are not known."""
+    sha = hashlib.sha256(written.encode()).hexdigest()
+    return Input(written=written, path="", sha256=sha, media_type="", size_bytes=0, width=0, height=0)
