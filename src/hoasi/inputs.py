@@ -13,6 +13,7 @@ from hoasi.line import Line, Shop
 from hoasi.pace import patiently
 from hoasi.providers._provider import TryAgain, Uploads
 from hoasi.records import Input
+from hoasi.uploads import remember, uploaded
 from hoasi.wire import WireTrouble
 
 
@@ -33,7 +34,8 @@ async def _address(line: Line, maker: Uploads, item: Input) -> str:
     realm = shop.settings.sandbox_url or ""
     key = (line.maker.name, realm, line.planned.job_id, item.sha256)
     async with shop.uploading.setdefault(key, anyio.Lock()):
-        known = shop.ledger.uploaded(key, time.time() - maker.upload_life_s)
+        with shop.ledger.transaction() as db:
+            known = uploaded(db, key, time.time() - maker.upload_life_s)
         if known is not None:
             return known
         content = await _read(shop, item)
@@ -41,7 +43,8 @@ async def _address(line: Line, maker: Uploads, item: Input) -> str:
             url = await patiently(partial(maker.upload, line.wire, item, content), tries=4)
         except (WireTrouble, TryAgain) as error:
             raise ProviderUnreachable("upload_failed", provider=line.maker.name, path=item.written) from error
-        shop.ledger.remember_upload(key, url)
+        with shop.ledger.transaction() as db:
+            remember(db, key, url)
         return url
 
 

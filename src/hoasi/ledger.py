@@ -257,7 +257,7 @@ class Ledger:
             raise LostOwnership("lost_ownership", id=name)
         return self.save(name, owner, state=state, **fields)
 
-    # ------------------------------------------------------------------ memories
+    # ------------------------------------------------------------------ logs
 
     def mark_logged(self, ids: Sequence[str], path: str, memory: str) -> None:
         """The ends of these generations stand in the log; and how the log file was left."""
@@ -269,19 +269,6 @@ class Ledger:
         """How the log file at `path` was left, or None."""
         row = self._db.execute("SELECT memory FROM log_memory WHERE path=?", (path,)).fetchone()
         return None if row is None else str(row[0])
-
-    def uploaded(self, key: tuple[str, str, str, str], since: float) -> str | None:
-        """Address of bytes that were uploaded after `since` (key: provider, realm, job, sha256)."""
-        row = self._db.execute(
-            "SELECT url FROM upload WHERE provider=? AND realm=? AND job_id=? AND sha256=? AND uploaded_at > ?",
-            (*key, since),
-        ).fetchone()
-        return None if row is None else str(row[0])
-
-    def remember_upload(self, key: tuple[str, str, str, str], url: str) -> None:
-        """Keep the address of uploaded bytes."""
-        with self._write() as db:
-            db.execute("INSERT OR REPLACE INTO upload VALUES (?, ?, ?, ?, ?, ?)", (*key, url, time.time()))
 
 
 def marks(values: Collection[Any]) -> str:

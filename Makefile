@@ -1,0 +1,55 @@
+# What a newcomer types: `make demo`, `make test`. Everything is installed into .venv; nothing is written outside this folder.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# -c: exactly the versions of the lock file. No cache and no temporary file outside this folder.
+PIP := TMPDIR=$(CURDIR)/$(VENV)/tmp PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet --no-cache-dir -c requirements.lock
+
+.PHONY: demo test lint format schemas lock bench clean help
+
+help:  ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+
+demo: $(VENV)/.run  ## the main job on the example job, drawn on this machine, free
+	@$(BIN)/hoasi demo
+
+test: $(VENV)/.dev  ## the whole suite
+	$(BIN)/python -m pytest -n 2
+
+lint: $(VENV)/.dev  ## style, types, floors of the house, generated files
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m hoasi.tools --check
+
+format: $(VENV)/.dev  ## let the formatter have its way
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+schemas: $(VENV)/.dev  ## write schemas/tools anew
+	$(BIN)/python -m hoasi.tools
+
+lock: $(VENV)/.dev  ## write requirements.lock anew
+	$(PIP) uv
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --no-emit-index-url --no-header --no-annotate -q -o requirements.lock
+
+bench: $(VENV)/.dev  ## measure (numbers: bench/README.md)
+	$(BIN)/python bench/batch.py
+	$(BIN)/python bench/start.py
+
+$(VENV)/.run: pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "hoasi needs Python 3.11 or newer: make PYTHON=python3.11")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@mkdir -p $(VENV)/tmp
+	@echo "Installing into $(VENV) ..."
+	@$(PIP) -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run
+	@echo "Installing what tests need ..."
+	@$(PIP) -e '.[dev]'
+	@touch $@
+
+clean:  ## forget .venv and caches (never jobs)
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache build dist

@@ -1,0 +1,23 @@
+"""Engine room (floor 3): which inputs a provider already has, so that the same bytes are sent once a job."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+
+Key = tuple[str, str, str, str]
+"""Provider, realm, job, sha256."""
+
+
+def uploaded(db: sqlite3.Connection, key: Key, since: float) -> str | None:
+    """Address of bytes that were uploaded after `since`."""
+    row = db.execute(
+        "SELECT url FROM upload WHERE provider=? AND realm=? AND job_id=? AND sha256=? AND uploaded_at > ?",
+        (*key, since),
+    ).fetchone()
+    return None if row is None else str(row[0])
+
+
+def remember(db: sqlite3.Connection, key: Key, url: str) -> None:
+    """Keep the address of uploaded bytes."""
+    db.execute("INSERT OR REPLACE INTO upload VALUES (?, ?, ?, ?, ?, ?)", (*key, url, time.time()))
