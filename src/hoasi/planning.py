@@ -184,6 +184,8 @@ def size(ratio: str | None, card: Card) -> dict[str, Any]:
     """
     if ratio is None or card.sizes.kind == "none":
         return {}
+    if ratio in card.sizes.ratios:
+        return {"aspect_ratio": ratio}
     across, down = _sides(ratio, card)
     if card.sizes.kind == "image_size":
         return {"size": card.sizes.names.get(f"{across}:{down}") or _pixels(across, down, card)}

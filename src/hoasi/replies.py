@@ -73,10 +73,7 @@ def reply(generations: Sequence[Generation], workspace: Path, batch: Batch, trou
 
 def summary(entries: Sequence[Entry]) -> str:
     """One or two sentences: how many of each, where, and what it cost."""
-    counts = Counter(e.state for e in entries)
-    pictures = sum(len(e.outputs) for e in entries if e.state == State.SUCCEEDED)
-    parts = [say("summary.made", count=pictures)] if pictures else []
-    parts += [say(f"summary.{name}", count=count) for name, count in _told(counts) if count]
+    parts = [say(f"summary.{name}", count=count) for name, count in _told(entries) if count]
     if not parts:
         return say("summary.nothing")
     known = sum(e.cost_usd or 0.0 for e in entries)
@@ -87,10 +84,14 @@ def summary(entries: Sequence[Entry]) -> str:
     return " ".join([say("summary.line", parts=", ".join(parts)), *where, cost, *doubt])
 
 
-def _told(counts: Counter[str]) -> list[tuple[str, int]]:
+def _told(entries: Sequence[Entry]) -> list[tuple[str, int]]:
+    """Pictures that are there, new and old; generations that are not."""
+    counts = Counter(e.state for e in entries)
+    made, old = (sum(len(e.outputs) for e in entries if e.state == state) for state in (State.SUCCEEDED, SKIPPED))
     bad = sum(counts[state] for state in _BAD)
     at_work = sum(counts[s] for s in (State.QUEUED, State.SUBMITTING, State.RUNNING, State.FETCHING))
-    return [("skipped", counts[SKIPPED]), ("at_work", at_work), ("bad", bad), ("unknown", counts[State.UNKNOWN])]
+    unknown = counts[State.UNKNOWN]
+    return [("made", made), ("skipped", old), ("at_work", at_work), ("bad", bad), ("unknown", unknown)]
 
 
 def _next(entries: Sequence[Entry], running: Sequence[Entry]) -> str:

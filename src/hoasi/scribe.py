@@ -6,6 +6,7 @@ The files are projections of the ledger. What was not told when a process died i
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 from collections.abc import Sequence
 from itertools import groupby
@@ -19,7 +20,6 @@ from hoasi.exports import asset_semantics, joblog, rows
 from hoasi.files import held
 from hoasi.ledger import Ledger
 from hoasi.messages import explain, say
-from hoasi.planning import slug
 from hoasi.records import Generation, State, iso
 from hoasi.settings import Settings
 
@@ -96,7 +96,8 @@ class Scribe:
             self.troubles.append(f"{view.message} {view.fix}")
 
     def _lock(self, path: str) -> Path:
-        return self._settings.home / "locks" / f"{slug(path)}.lock"
+        name = hashlib.sha256(path.encode()).hexdigest()[:16]
+        return self._settings.home / "locks" / f"{name}.lock"
 
     def _log(self, ledger: Ledger, path: str, news: Sequence[Generation]) -> joblog.Memory:
         known = ledger.log_memory(path)

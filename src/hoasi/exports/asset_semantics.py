@@ -156,7 +156,7 @@ def _rebuilt(text: str, wanted: Mapping[str, Any]) -> str:
 
     document = tomlkit.parse(text)
     for name in ("assets", "asset_scenes"):
-        pass
+        document.pop(name, None)
         document.append(name, tomlkit.item(wanted[name]))
     return tomlkit.dumps(document)
 
