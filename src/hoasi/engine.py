@@ -56,10 +56,11 @@ class Engine:
             HoasiError: `admit` forbids it.
         """
         openings = open_all(self.ledger, plan.items, self.owner, admit=admit, overwrite=overwrite, resubmit=resubmit)
+        self._runner.work([opening.generation for opening in openings if opening.kind == "new"])
+        self._take_up_attached(openings)
         whole = await anyio.to_thread.run_sync(self._intact, openings)
         free = [self._again(o) for o in openings if o.generation.id not in whole and _is_free_again(o)]
-        self._runner.work([o.generation for o in openings if o.kind == "new"] + free)
-        self._take_up_attached(openings)
+        self._runner.work(free)
         return Batch(
             ids=tuple(opening.generation.id for opening in openings),
             skipped=frozenset(whole),

@@ -52,22 +52,24 @@ def open_all(
 
 
 def _decide(desk: Desk, item: Planned, owner: str, *, overwrite: bool, resubmit: bool) -> Opening:
-    bought, here = desk.bought(item.fingerprint), desk.here(item)
+    bought = desk.bought(item.fingerprint)
     if bought is None:
         return Opening(kind="new", generation=desk.add(item, owner, attempt=1))
     if bought.state.is_open:
-        return _share(desk, item, owner, bought, here)
+        return _share(desk, item, owner, bought)
     may_buy_again = resubmit if bought.state is State.UNKNOWN else (overwrite or resubmit or bought.paid == "no")
-    if bought.state is State.SUCCEEDED and not overwrite:
-        return _share(desk, item, owner, bought, here)
+    made = None if overwrite or bought.state is State.UNKNOWN else desk.made(item.fingerprint)
+    if made is not None:
+        return _share(desk, item, owner, made)
     if may_buy_again:
         return Opening(kind="new", generation=desk.add(item, owner, attempt=bought.attempt + 1))
     return Opening(kind="unsettled", generation=bought)
 
 
-def _share(desk: Desk, item: Planned, owner: str, bought: Generation, here: Generation | None) -> Opening:
+def _share(desk: Desk, item: Planned, owner: str, bought: Generation) -> Opening:
     """The same picture for this place: the very generation, or a free copy of it."""
-    if here is None or here.attempt != bought.attempt:
+    here = desk.here(item, bought.attempt)
+    if here is None:
         return Opening(kind="new", generation=desk.add(item, owner, attempt=bought.attempt, copy_of=bought.id))
     if here.state is State.SUCCEEDED:
         return Opening(kind="made", generation=here)
@@ -94,11 +96,15 @@ class Desk:
         """The latest paid attempt at an equal request, wherever it was for."""
         return self._latest("fingerprint=? AND copy_of IS NULL", fingerprint)
 
-    def here(self, planned: Planned) -> Generation | None:
-        """The latest generation of this request at this place."""
-        return self._latest("place=? AND fingerprint=?", planned.place, planned.fingerprint)
+    def made(self, fingerprint: str) -> Generation | None:
+        """The latest paid attempt that succeeded; a later one that failed does not take its picture away."""
+        return self._latest("fingerprint=? AND copy_of IS NULL AND state='succeeded'", fingerprint)
 
-    def _latest(self, test: str, *values: str) -> Generation | None:
+    def here(self, planned: Planned, attempt: int) -> Generation | None:
+        """This request's generation at this place, of that attempt."""
+        return self._latest("place=? AND fingerprint=? AND attempt=?", planned.place, planned.fingerprint, attempt)
+
+    def _latest(self, test: str, *values: str | int) -> Generation | None:
         row = self._db.execute(
             f"SELECT * FROM generation WHERE {test} ORDER BY attempt DESC, number DESC LIMIT 1",
             values,
