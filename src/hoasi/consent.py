@@ -157,7 +157,8 @@ def _parsed(path: Path, text: str) -> tuple[Consent, ...]:
 def _opened(path: Path) -> tuple[tuple[Consent, ...], tomlkit.TOMLDocument]:
     """The records, and the document with its comments. A list in one line would lose its shape: refused."""
     text = _text(path)
-    known, document = _parsed(path, text), tomlkit.parse(text)
+    known = _parsed(path, text)
+    document = tomlkit.parse(text if text.endswith("\n") else text + "\n")  # else the next record joins the last line
     if not isinstance(document.get("consents", tomlkit.aot()), tomlkit.items.AoT):
         raise FileBroken("consent_broken", file=path, where="consents", detail="[[consents]]")
     return known, document

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import struct
 import threading
 import warnings
 from collections.abc import Iterator
@@ -145,11 +146,11 @@ def _opened(path: Path, max_pixels: int) -> Iterator[ImageFile]:
 
     with path.open("rb") as file, _ONE_AT_A_TIME, warnings.catch_warnings(action="ignore"):
         try:
+            if _is_cut_png(file):
+                raise ResultBroken("not_a_picture", name=path.name)
             with Image.open(file, formats=_FORMATS) as picture:
                 if picture.width * picture.height > max_pixels:
                     raise _too_large(path, max_pixels)
-                if picture.format == "PNG" and not _reaches_its_end(file):
-                    raise ResultBroken("not_a_picture", name=path.name)
                 yield picture
         except HoasiError:
             raise
@@ -163,18 +164,15 @@ def _too_large(path: Path, max_pixels: int) -> ResultBroken:
     return ResultBroken("picture_too_large", name=path.name, limit_mpx=max_pixels // 1_000_000)
 
 
-def _reaches_its_end(file: BinaryIO) -> bool:
+def _is_cut_png(file: BinaryIO) -> bool:
     """Pillow shows a PNG whose last bytes are missing; we say that it was cut."""
-    place = file.tell()
-    try:
-        file.seek(8)
-        while len(head := file.read(8)) == 8:
-            if head[4:] == b"IEND":
-                return len(file.read(4)) == 4
-            file.seek(int.from_bytes(head[:4], "big") + 4, os.SEEK_CUR)
+    if file.read(8) != b"\x89PNG\r\n\x1a\n":
         return False
-    finally:
-        file.seek(place)
+    while len(head := file.read(8)) == 8:
+        if head[4:] == b"IEND":
+            return len(file.read(4)) < 4
+        file.seek(int.from_bytes(head[:4], "big") + 4, os.SEEK_CUR)
+    return True
 
 
 def _play(picture: ImageFile, max_pixels: int) -> None:
@@ -189,7 +187,7 @@ def _orientation(picture: Image) -> int:
     """EXIF orientation 1..8; ask after decoding. Unreadable EXIF does not make a picture unreadable."""
     try:
         value = picture.getexif().get(0x0112, 1)
-    except (SyntaxError, ValueError, LookupError, TypeError, OSError):
+    except (SyntaxError, struct.error, ValueError, LookupError, TypeError, OSError):
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
