@@ -47,7 +47,7 @@ async def ours(url: str, pictures: int, at_once: int) -> float:
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "jobs" / "bench" / "source").mkdir(parents=True)
         environ = {"FAL_KEY": "bench:bench", "HOASI_FAL_CONCURRENCY": str(at_once)}
-        environ |= {name: url for name in ("HOASI_FAL_URL", "HOASI_FAL_REST_URL", "HOASI_FAL_CDN_URL")}
+        environ |= dict.fromkeys(("HOASI_FAL_URL", "HOASI_FAL_REST_URL", "HOASI_FAL_CDN_URL"), url)
         requests = tuple(Request(prompt=f"picture {k}", scene=Scene(id=f"SC_{k:04}")) for k in range(pictures))
         async with Studio(folder, environ=environ) as studio:
             studio.start()

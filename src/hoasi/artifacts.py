@@ -80,7 +80,7 @@ async def _pour(street: Street, output: Output, temp: Path) -> None:
 
 def _settle(target: Target, url: str | None) -> Artifact:
     """Verify, sign, sync, rename (in a worker thread)."""
-    look = image.inspect(target.temp)
+    look = _inspect(target)
     data = embed(target.temp.read_bytes(), look.media_type, target.provenance)
     final = target.temp.with_name(f"{target.stem}.{image.extension(look.media_type)}")
     replace_file(final, data, temp_name(target.owner, f"{target.stem}-signed"))
@@ -94,6 +94,15 @@ def _settle(target: Target, url: str | None) -> Artifact:
         url=_plain(url),
         warnings=tuple(_doubts(look, target)),
     )
+
+
+def _inspect(target: Target) -> image.Look:
+    """What it is; an error names the picture, not its hidden file."""
+    try:
+        return image.inspect(target.temp)
+    except ResultBroken as error:
+        error.facts["name"] = target.stem
+        raise
 
 
 def _plain(url: str | None) -> str | None:

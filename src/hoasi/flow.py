@@ -230,10 +230,12 @@ async def _collected(line: Line) -> Done | None:
 
 
 async def _bring(line: Line, k: int, output: Output) -> Artifact:
-    """One download, a few times if need be: it is paid for."""
+    """One download, a few times if need be: it is paid for, and a new file may take a moment to be served."""
     try:
         return await patiently(
-            lambda: artifacts.fetch(line.shop.street, output, line.target(k)), tries=4, also=(ResultBroken,)
+            lambda: artifacts.fetch(line.shop.street, output, line.target(k)),
+            tries=4,
+            also=(ResultBroken, ResultExpired),
         )
     except (NotSent, ReplyLost) as error:
         raise ResultBroken("download_lost", provider=line.maker.name, detail=str(error)) from error

@@ -145,10 +145,10 @@ class Street:
 
     @asynccontextmanager
     async def open(
-        self, method: str, url: str, *, kind: str = "known", read_s: float = READ_S, **content: Any
+        self, method: str, url: str, *, kind: str = "known", read_s: float | None = None, **content: Any
     ) -> AsyncIterator[httpx.Response]:
         """Send one request and yield its streaming response; failures come as `WireTrouble`."""
-        timeout = httpx.Timeout(read_s, connect=CONNECT_S, pool=None)
+        timeout = httpx.Timeout(read_s or READ_S, connect=CONNECT_S, pool=None)
         try:
             async with self._client(kind).stream(method, url, timeout=timeout, **content) as response:
                 yield response
@@ -235,7 +235,7 @@ class Wire:
         return "known" if self._street.is_trusted(url) else "open"
 
     async def pay(
-        self, url: str, *, json: Any = None, headers: Mapping[str, str] | None = None, read_s: float = READ_S
+        self, url: str, *, json: Any = None, headers: Mapping[str, str] | None = None, read_s: float | None = None
     ) -> Reply:
         """The one POST that may cost money: sent once, on a connection of its own, redirects not followed.
 
