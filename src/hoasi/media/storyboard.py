@@ -77,7 +77,7 @@ def render_png(frame: Frame, text: Mapping[str, str] | None = None) -> bytes:
 
 def _dice(frame: Frame, purpose: str) -> Random:
     """Return chance for one purpose, so that one more line in the scene does not move the stamp."""
-    return Random(f"{frame.seed}/{purpose}")  # noqa: S311  not a secret: the same seed must draw the same picture
+    return Random(f"{frame.seed}/{purpose}")  # noqa: S311  no secret: same seed, same picture (2026-11-21)
 
 
 def _direct(pen: Pen, moves: tuple[str, ...]) -> None:

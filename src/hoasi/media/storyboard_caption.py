@@ -10,9 +10,22 @@ from PIL import Image, ImageDraw
 
 from hoasi.media.storyboard_colour import Colour
 from hoasi.media.storyboard_sheet import Box
-from hoasi.media.storyboard_type import EXTRABOLD, REGULAR, SEMIBOLD, fit, font, length, line_height, shorten, shrink
+from hoasi.media.storyboard_type import (
+    EXTRABOLD,
+    REGULAR,
+    SEMIBOLD,
+    fit,
+    font,
+    length,
+    line_height,
+    rise,
+    shorten,
+    shrink,
+)
 
 _ORDER = ("role", "name", "rule", "intent", "shots", "mood", "foot")
+_RESERVED = 2
+"""The lines of intent that other rows than the scene's name must leave room for."""
 _FIRST = ("name", "role", "foot", "shots", "mood", "rule")
 
 
@@ -54,7 +67,8 @@ class Caption:
         self.box, self.words, self.inks, self.body = box, words, inks, body
         self.small = max(8, round(body * 0.84))
         large = max(10, round(body * (1.9 if box.width > body * 12 else 1.4)))
-        self.large = next((n for n in range(large, 7, -1) if line_height(EXTRABOLD, n) <= box.height), 7)
+        large = min(large, max(10, round(box.height * 0.42)))
+        self.title = shrink(words.name, EXTRABOLD, box.width, range(large, max(7, round(body * 0.7)) - 1, -1))
 
     def write(self) -> None:
         """Write every row that finds room; the intent gets what is left."""
@@ -73,10 +87,10 @@ class Caption:
             "shots": self.words.shots,
         }
         shown |= {"mood": self.words.mood, "foot": self.words.foot or self.words.refs, "rule": "-"}
-        tall = {"name": line_height(EXTRABOLD, self.large), "rule": max(3, round(self.body * 0.75))}
+        tall = {"name": self._title_room()[1], "rule": max(3, round(self.body * 0.75))}
         left, kept = self.box.height, dict[str, int]()
         for row in (name for name in _FIRST if shown[name]):
-            reserve = line_height(REGULAR, self.body) * (2 if kept and self.words.intent else 0)
+            reserve = line_height(REGULAR, self.body) * (_RESERVED if kept and self.words.intent else 0)
             if tall.get(row, small) + reserve <= left:
                 kept[row] = tall.get(row, small)
                 left -= kept[row]
@@ -84,8 +98,7 @@ class Caption:
 
     def _put(self, text: str, face: str, size: int, at: tuple[float, float], colour: Colour) -> None:
         """Write one line whose row begins at `at`."""
-        ascent = font(face, size).getmetrics()[0]
-        self.draw.text((at[0], at[1] + ascent), text, font=font(face, size), fill=colour, anchor="ls")
+        self.draw.text((at[0], at[1] + rise(face, size)), text, font=font(face, size), fill=colour, anchor="ls")
 
     def _role(self, top: int, height: int) -> None:
         size, box = self.small, self.box
@@ -99,11 +112,16 @@ class Caption:
         text = shorten(self.words.role.upper(), SEMIBOLD, size, box.width - right - 3 * bar - size)
         self._put(text, SEMIBOLD, size, (box.left + 2 * bar, top), self.inks.quiet)
 
-    def _name(self, top: int, height: int) -> None:
-        sizes = range(self.large, max(7, round(self.body * 0.7)) - 1, -1)
-        line = shrink(self.words.name, EXTRABOLD, self.box.width, sizes)
-        drop = (height - line_height(EXTRABOLD, line.size)) / 2
-        self._put(line.lines[0], EXTRABOLD, line.size, (self.box.left, top + drop), self.inks.text)
+    def _title_room(self) -> tuple[float, int]:
+        """Return the scene name's rise over its baseline and the height of its row: its ink and a little air."""
+        _, top, _, foot = font(EXTRABOLD, self.title.size).getbbox(self.title.lines[0], anchor="ls")
+        air = self.title.size * 0.24
+        return air - top, math.ceil(foot - top + 2 * air)
+
+    def _name(self, top: int, _height: int) -> None:
+        base = top + self._title_room()[0]
+        ruler = font(EXTRABOLD, self.title.size)
+        self.draw.text((self.box.left, base), self.title.lines[0], font=ruler, fill=self.inks.text, anchor="ls")
 
     def _rule(self, top: int, height: int) -> None:
         y, thick = top + height * 0.3, max(1, self.body // 14)
@@ -114,7 +132,7 @@ class Caption:
 
     def _intent(self, top: int, height: int) -> None:
         sizes = range(round(self.body * 1.55), max(8, round(self.body * 0.74)) - 1, -1)
-        block = fit(self.words.intent, REGULAR, (self.box.width, height), sizes)
+        block = fit(self.words.intent, REGULAR, (self.box.width, height - self.body * 0.3), sizes)
         for i, line in enumerate(block.lines):
             self._put(
                 line, REGULAR, block.size, (self.box.left, top + i * line_height(REGULAR, block.size)), self.inks.text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from random import Random
 
@@ -116,9 +117,9 @@ def stamp(sheet: Image.Image, box: Box, mark: str, third: float, rng: Random) ->
     label = _label(mark, box)
     if box.width >= _STRAIGHT_BELOW:
         label = label.rotate(rng.uniform(-7, -3), Image.Resampling.BICUBIC, expand=True)
-    room = max(2, box.width - label.width - round(box.width * 0.07))
-    left = box.left + round(box.width * 0.035) + min(room, max(0, round(box.width * third - label.width / 2)))
-    sheet.paste(label, (left, box.top + max(2, round(box.height * 0.055))), label)
+    inset = round(min(box.width * 0.145, (box.width - label.width) / 2))
+    left = min(box.width - inset - label.width, max(inset, round(box.width * third - label.width / 2)))
+    sheet.paste(label, (box.left + left, box.top + max(2, round(box.height * 0.055))), label)
 
 
 def _label(mark: str, box: Box) -> Image.Image:
@@ -127,15 +128,13 @@ def _label(mark: str, box: Box) -> Image.Image:
     while size > smallest and length(mark, EXTRABOLD, size) > box.width * 0.6:
         size -= 1
     text, letters = shorten(mark, EXTRABOLD, size, box.width * 0.72), font(EXTRABOLD, size)
-    ascent, descent = letters.getmetrics()
-    pad, line = max(2, round(size * 0.42)), max(1, round(size * 0.085))
-    label = Image.new(
-        "RGBA", (round(length(text, EXTRABOLD, size)) + 2 * pad, round((ascent + descent) * 0.94) + pad), (*_RED, 0)
-    )
-    draw = ImageDraw.Draw(label)
-    frame = (0, 0, label.width - 1, label.height - 1)
-    draw.rounded_rectangle(frame, radius=pad * 0.8, fill=(*_CREAM, 226), outline=(*_RED, 255), width=line * 2)
-    draw.text((pad, pad * 0.5 + ascent * 0.98), text, font=letters, fill=(*_RED, 255), anchor="ls")
+    left, top, right, foot = letters.getbbox(text, anchor="ls")
+    pad, line = max(3, round(size * 0.42)), max(1, round(size * 0.085))
+    wide, tall = math.ceil(right - left) + 2 * pad, math.ceil(foot - top) + 2 * pad
+    label = Image.new("RGBA", (wide, tall), (*_RED, 0))
+    draw, edge = ImageDraw.Draw(label), (0, 0, wide - 1, tall - 1)
+    draw.rounded_rectangle(edge, radius=pad * 0.8, fill=(*_CREAM, 226), outline=(*_RED, 255), width=line * 2)
+    draw.text((pad - left, pad - top), text, font=letters, fill=(*_RED, 255), anchor="ls")
     return label
 
 

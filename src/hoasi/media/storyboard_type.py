@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,9 @@ REGULAR, SEMIBOLD, EXTRABOLD = (
 )
 ELLIPSIS, UNKNOWN = "\u2026", "?"
 _LONGEST = 6000
-_LEADING = 1.04
+_HIGHEST = "\u1ea8\u1ed4\u1eaa\u1ed6\u1ea4\u1ed0\u1ec2\u1ec4\u1eb2\u1eb4\u1eec\u1eee"
+"""Capitals with two accents: they rise well over the font's own ascent, by hinting differently at each size."""
+_LOWEST = "\u1ef1\u1ef0\u1ead\u1ed9\u1ecb\u1ef5gjpqyQ|()"
 
 
 @lru_cache(maxsize=96)
@@ -64,10 +67,16 @@ def length(text: str, face: str, size: int) -> float:
     return sum(_advance(letter, face, size) for letter in text)
 
 
+@cache
 def line_height(face: str, size: int) -> int:
-    """Return the pixels from one baseline to the next; stacked Vietnamese accents fit in."""
-    ascent, descent = font(face, size).getmetrics()
-    return round((ascent + descent) * _LEADING)
+    """Return the pixels a line owns: two lines never touch, not even a dot below and stacked accents on a capital."""
+    return rise(face, size) + math.ceil(font(face, size).getbbox(_LOWEST, anchor="ls")[3])
+
+
+@cache
+def rise(face: str, size: int) -> int:
+    """Return the pixels from the top of a line to its baseline."""
+    return math.ceil(-font(face, size).getbbox(_HIGHEST, anchor="ls")[1])
 
 
 def shorten(text: str, face: str, size: int, width: float) -> str:
@@ -128,7 +137,7 @@ def fit(text: str, face: str, box: tuple[float, float], sizes: Sequence[int]) ->
             return Block(size, tuple(lines))
     size = sizes[-1]
     room = int(height // line_height(face, size))
-    if not room:
+    if room < 1:
         return Block(size, ())
     kept = wrap(text, face, size, width)[:room]
     return Block(size, (*kept[:-1], _cut_off(kept[-1], face, size, width)))
