@@ -26,17 +26,18 @@ from hoasi.records import Request, Scene
 SERVER = """
 import sys
 from hoasi.sandbox import Sandbox, run
-run(Sandbox(latency_s=float(sys.argv[1]), pictures="tiny"), port=int(sys.argv[2]))
+run(Sandbox(latency_s=float(sys.argv[1]), pictures="tiny"), port=0, on_ready=lambda url: print(url, flush=True))
 """
 
 
 @contextmanager
-def sandbox(seconds: float, port: int) -> Iterator[str]:
-    """The sandbox in its own process."""
-    process = subprocess.Popen([sys.executable, "-c", SERVER, str(seconds), str(port)])
+def sandbox(seconds: float) -> Iterator[str]:
+    """The sandbox in its own process, at a free port."""
+    command = [sys.executable, "-c", SERVER, str(seconds)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    assert process.stdout
     try:
-        time.sleep(2.0)
-        yield f"http://127.0.0.1:{port}"
+        yield process.stdout.readline().strip()
     finally:
         process.terminate()
         process.wait(10)
@@ -91,10 +92,9 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=1.0)
     parser.add_argument("--at-once", type=int, default=16)
-    parser.add_argument("--port", type=int, default=8791)
     asked = parser.parse_args()
     ideal = math.ceil(asked.pictures / asked.at_once) * asked.seconds
-    with sandbox(asked.seconds, asked.port) as url:
+    with sandbox(asked.seconds) as url:
         for name, run in (("hoasi", ours), ("fal_client", rival)):
             before = cpu_s()
             wall = asyncio.run(run(url, asked.pictures, asked.at_once))

@@ -28,6 +28,7 @@ from hoasi.errors import (
 )
 from hoasi.inputs import addresses
 from hoasi.line import Line, Parked, Stopped
+from hoasi.opening import comes_back_free
 from hoasi.pace import Schedule, backoff_s, patiently, until_ready
 from hoasi.providers._provider import Cancels, Done, Finds, Follows, Handle, Order, Ready, TryAgain
 from hoasi.records import Artifact, Generation, Output, Problem, State
@@ -86,7 +87,7 @@ async def _keep(line: Line, outcome: Handle | Done, urls: tuple[str, ...]) -> No
         await line.hold({**outcome.receipt, "input_urls": list(urls)})
     else:
         line.done = outcome
-        line.save(state=State.FETCHING, duration_s=_since_sent(line))
+        line.save(durable=False, state=State.FETCHING, duration_s=_since_sent(line))
 
 
 async def _take_place(line: Line) -> None:
@@ -142,7 +143,9 @@ async def _reconcile(line: Line) -> None:
 async def _copy(line: Line) -> None:
     """An equal request was or is bought elsewhere: wait for it and copy its files."""
     with line.stoppable():
-        source = await line.shop.wait_for(str(line.generation.copy_of))
+        source = await _source(line)
+    if source.state.is_open:
+        raise Parked(_waiting(line, "still_running"))
     if source.state is not State.SUCCEEDED:
         raise GenerationFailed("copy_source_failed", id=source.id, state=source.state.value)
     made = [
@@ -150,6 +153,21 @@ async def _copy(line: Line) -> None:
         for k, artifact in enumerate(source.artifacts)
     ]
     _finish(line, made, is_paid=False)
+
+
+async def _source(line: Line) -> Generation:
+    """What is copied, when it has ended; harmed files are brought back first."""
+    source = await line.shop.wait_for(str(line.generation.copy_of))
+    if source.state is State.SUCCEEDED and not await _is_whole(line, source):
+        if not comes_back_free(source):
+            raise GenerationFailed("copy_source_damaged", id=source.id)
+        source = await line.shop.bring_back(source)
+    return source
+
+
+async def _is_whole(line: Line, source: Generation) -> bool:
+    workspace = line.shop.settings.workspace
+    return await anyio.to_thread.run_sync(lambda: all(artifacts.is_intact(workspace, a) for a in source.artifacts))
 
 
 # ---------------------------------------------------------------------- running
@@ -162,8 +180,18 @@ async def _follow(line: Line) -> None:
             line.ready = await _until_ready(line)
     except Stopped:
         line.ready = await _take_back(line)
+    except ResultExpired as gone:
+        _mistrust(line, gone)
+        raise
     line.leave_gate()
-    line.save(state=State.FETCHING, duration_s=_since_sent(line))
+    line.save(durable=False, state=State.FETCHING, duration_s=_since_sent(line))
+
+
+def _mistrust(line: Line, gone: ResultExpired) -> None:
+    """A receipt that a person gave and nobody knows there was the wrong one: as unknown as before."""
+    if line.receipt.get("attached"):
+        line.save(handle=None)
+        raise PaymentUnknown("reply_lost", provider=line.maker.name, detail=str(gone)) from gone
 
 
 async def _until_ready(line: Line) -> Ready:
@@ -195,13 +223,12 @@ def _waiting(line: Line, key: str) -> Problem:
 async def _take_back(line: Line) -> Ready:
     """The user wants it back. What finished all the same is kept: it is paid."""
     maker = line.maker
-    was_working = line.phase == "working"
     if isinstance(maker, Cancels) and await _asked(
         line, lambda: patiently(lambda: maker.cancel(line.wire, line.receipt))
     ):
         with anyio.move_on_after(CANCEL_GRACE_S):
             return await _until_ready(line)
-        raise Cancelled("cancelled_at_work", provider=maker.name, paid="unknown" if was_working else "no")
+        raise Cancelled("cancelled_at_work", provider=maker.name, paid="no" if line.phase == "queued" else "unknown")
     return await _until_ready(line)
 
 
@@ -267,9 +294,3 @@ _STEPS: dict[State, Callable[[Line], Awaitable[None]]] = {
     State.RUNNING: _follow,
     State.FETCHING: _fetch,
 }
-
-
-def is_worth_fetching(generation: Generation) -> bool:
-    """It is paid, and its result may still be at the provider: fetching again is free."""
-    problem = generation.problem
-    return generation.paid == "yes" and generation.handle is not None and (problem is None or problem.retry != "no")

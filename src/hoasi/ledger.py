@@ -53,7 +53,8 @@ class Ledger:
         self._db.close()
 
     @contextmanager
-    def _write(self) -> Iterator[sqlite3.Connection]:
+    def _write(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
+        self._db.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
         self._db.execute("BEGIN IMMEDIATE")
         try:
             yield self._db
@@ -135,14 +136,17 @@ class Ledger:
 
     # ------------------------------------------------------------------ working
 
-    def save(self, name: str, me: str, /, **fields: Any) -> Generation:
+    def save(self, name: str, me: str, /, *, durable: bool = True, **fields: Any) -> Generation:
         """Change a generation we own; on disk when this returns.
+
+        `durable=False` spares the wait for the disk: a process may die, but a power cut may bring the state before it
+        back. Only for what the receipt can bring again for free.
 
         Raises:
             LostOwnership: another process took it over.
         """
         values = [json.dumps(v) if k in _JSON and v is not None else v for k, v in fields.items()]
-        with self._write() as db:
+        with self._write(durable=durable) as db:
             row = db.execute(
                 f"UPDATE generation SET {', '.join(f'{k}=?' for k in fields)} WHERE id=? AND owner=? RETURNING *",
                 [*values, name, me],
@@ -228,7 +232,10 @@ class Ledger:
     def ask_cancel(self, ids: Sequence[str]) -> None:
         """Note the wish; whoever owns the generation carries it out."""
         with self._write() as db:
-            db.execute(f"UPDATE generation SET cancel_requested=1 WHERE id IN ({marks(ids)})", list(ids))
+            db.execute(
+                f"UPDATE generation SET cancel_requested=1 WHERE id IN ({marks(ids)}) AND state IN ({marks(_OPEN)})",
+                [*ids, *_OPEN],
+            )
 
     def abandon(self, name: str) -> None:
         """An `unknown` is given up: it ends as cancelled, still perhaps billed, and is told to the log."""
@@ -249,7 +256,7 @@ class Ledger:
         """
         with self._write() as db:
             taken = db.execute(
-                f"UPDATE generation SET owner=?, logged=(state='succeeded') WHERE id=? AND owner IS NULL"
+                f"UPDATE generation SET owner=?, logged=(logged AND state='succeeded') WHERE id=? AND owner IS NULL"
                 f" AND state NOT IN ({marks(_OPEN)})",
                 [owner, name, *_OPEN],
             ).rowcount

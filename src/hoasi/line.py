@@ -72,6 +72,8 @@ class Shop:
     owner: str
     wait_for: Callable[[str], Awaitable[Generation]]
     """Follow another generation to its end (copies wait for their source)."""
+    bring_back: Callable[[Generation], Awaitable[Generation]]
+    """Make a finished generation whole again whose files were harmed, without paying."""
     gates: dict[str, Gate] = field(default_factory=dict)
     uploading: dict[tuple[str, ...], anyio.Lock] = field(default_factory=dict)
 
@@ -97,7 +99,8 @@ class Line:
         self.maker = provider(generation.planned.provider)
         self.gate = shop.gate(self.maker)
         self.wire = shop.wire(self.maker)
-        self.phase = "queued"
+        self.phase = "running"
+        """What was last heard of it: `queued` or `working` there; `running` before anything was heard."""
         self.is_stop_wanted = generation.cancel_requested
         self.done: Done | None = None
         self.ready = Ready()
@@ -176,20 +179,29 @@ class Line:
 
     def end(self, state: State, **fields: Any) -> None:
         """The last save: nobody owns it any more."""
-        self.save(state=state, owner=None, finished_at=time.time(), cancel_requested=0, **fields)
+        self.save(
+            durable=state is not State.SUCCEEDED,
+            state=state,
+            owner=None,
+            finished_at=time.time(),
+            cancel_requested=0,
+            **fields,
+        )
 
     def fail(self, error: HoasiError) -> None:
         """End with an error; a failure that cost nothing after `stop` is a cancellation."""
         paid = self._was_paid(error)
-        leaf = Cancelled if self.is_stop_wanted and paid == "no" else type(error)
+        if self.is_stop_wanted and paid == "no":
+            error = Cancelled("cancelled")
         states = {Cancelled: State.CANCELLED, ResultExpired: State.EXPIRED, PaymentUnknown: State.UNKNOWN}
         cost = {"no": 0.0, "unknown": None, "yes": self.planned.price.usd}[paid]
         problem = error.problem().model_copy(update={"paid": paid}).model_dump(mode="json")
-        self.end(states.get(leaf, State.FAILED), problem=problem, paid=paid, cost_usd=cost, logged=0)
+        self.end(states.get(type(error), State.FAILED), problem=problem, paid=paid, cost_usd=cost, logged=0)
 
     def _was_paid(self, error: HoasiError) -> Paid:
-        """What is free stays free; trouble with our own disk comes after the bill."""
-        if self.planned.price.usd == 0 or self.generation.copy_of is not None:
+        """What is free, or was never sent, cost nothing; trouble with our own disk comes after the bill."""
+        is_free = self.planned.price.usd == 0 or self.generation.copy_of is not None
+        if is_free or self.generation.state is State.QUEUED:
             return "no"
         is_after = self.generation.state is State.FETCHING and isinstance(error, DiskTrouble)
         return "yes" if is_after else error.paid
