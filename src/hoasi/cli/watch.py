@@ -1,4 +1,4 @@
-"""Hall (floor 6): waits for generations and shows how far they are. It never works on them; leaving early loses nothing."""
+"""Hall (floor 6): waits for generations and shows how far they are; leaving early loses nothing."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from hoasi.messages import say
 from hoasi.records import OPEN_STATES, Reply
 
 if TYPE_CHECKING:
+    from hoasi.cli.terminal import Bar, Screen
     from hoasi.studio import Studio
-    from hoasi.terminal import Bar, Screen
 
 TICK_S = 0.2
 LOOK_S = 0.0005
@@ -22,7 +22,7 @@ LOOK_S = 0.0005
 async def watched(
     studio: Studio, ids: Sequence[str], waiting: Coroutine[Any, Any, Reply], screen: Screen, old: Collection[str] = ()
 ) -> Reply:
-    """The reply of `waiting`; meanwhile the screen shows the numbers of `ids`, and each that ends (but not `old` ones)."""
+    """The reply of `waiting`; meanwhile the screen shows how far `ids` are, and each that ends (not the `old` ones)."""
     task = asyncio.ensure_future(waiting)
     watch = _Watch(studio, [name for name in ids if name not in old], screen)
     try:

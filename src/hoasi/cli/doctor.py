@@ -3,30 +3,36 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hoasi import checkup
-from hoasi.checkup import Check
-from hoasi.cli_answer import Answer, Sheet
-from hoasi.cli_frame import call_of, run
+from hoasi.cli.answer import Answer, Sheet
+from hoasi.cli.frame import call_of, run
 from hoasi.messages import say
 from hoasi.records import Reply
+
+if TYPE_CHECKING:
+    from hoasi.cli.checkup import Check
 
 STYLES = {"ok": "", "warn": "yellow", "fail": "bold red"}
 
 
 def doctor(
     context: typer.Context,
+    *,
     offline: Annotated[bool, typer.Option("--offline", help="help.doctor_offline")] = False,
 ) -> Answer:
-    """Look at workspace, keys, hosts, folders, ledger, prices, fonts and versions. Exit 1 only if local use is broken."""
+    """Look at everything a run needs; exit 1 only if not even local use works."""
+    from hoasi.cli import checkup
+
     settings = call_of(context).settings()
     checks = [*checkup.local(settings), *([] if offline else run(checkup.hosts(settings)))]
     bad = [check.state for check in checks if check.state != "ok"]
     worst = "fail" if "fail" in bad else "warn" if bad else "ok"
-    reply = Reply(message=say(f"cli.doctor.{worst}", count=bad.count(worst) if bad else 0), next=_first_fix(checks))
+    reply = Reply(
+        message=say(f"cli.doctor.{worst}", count=sum(state == worst for state in bad)), next=_first_fix(checks)
+    )
     facts = {"checks": [asdict(check) for check in checks], "ok": worst != "fail"}
     return Answer(reply, code=int(worst == "fail"), sheets=(_sheet(checks),), facts=facts)
 

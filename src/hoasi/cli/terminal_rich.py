@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from hoasi.cli_answer import Sheet
-from hoasi.cli_lines import clean
+from hoasi.cli.answer import Sheet
+from hoasi.cli.lines import Line, clean
 from hoasi.messages import money, say
 
 if TYPE_CHECKING:
     from hoasi import studio
+
+_WORD = re.compile(r"\S+")
 
 
 class _Elapsed(ProgressColumn):
@@ -58,15 +60,33 @@ def shown(console: Console) -> Iterator[_Bar]:
         yield _Bar(drawn)
 
 
+def wrapped(line: Line, console: Console) -> list[Text]:
+    """A line broken between words, as far in as its first piece begins or ends.
+
+    A word that is too long (a path) stays whole, so that it can be copied.
+    """
+    text, start, room, breaks = Text.assemble(*line), 0, console.width, []
+    hang = _hang(line[0][0])
+    for word in _WORD.finditer(text.plain):
+        if word.start() > start and word.end() - start > room:
+            breaks.append(word.start())
+            start, room = word.start(), console.width - hang
+    first, *rest = text.divide(breaks)
+    parts = [first, *(Text(" " * hang) + part for part in rest)]
+    for part in parts:
+        part.rstrip()
+    return parts
+
+
+def _hang(first: str) -> int:
+    """A first piece that fills a column indents what follows it, as does one that begins with blanks."""
+    return len(first) if first.endswith("  ") else len(first) - len(first.lstrip())
+
+
 def table(sheet: Sheet) -> Table:
     """A drawn table; `whole` columns keep their width, the others fold."""
-    drawn = Table(
-        title=sheet.title or None,
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        show_header=any(sheet.columns),
-    )
+    drawn = Table(title=sheet.title or None, title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0))
+    drawn.show_header = any(sheet.columns)
     for number, name in enumerate(sheet.columns):
         drawn.add_column(name, no_wrap=number in sheet.whole, overflow="fold")
     for number, row in enumerate(sheet.rows):

@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from hoasi.cli_answer import Answer, Sheet
-from hoasi.cli_frame import call_of
-from hoasi.cli_lines import STYLES, clean, state_word
-from hoasi.cli_words import listed
+from hoasi.cli.answer import Answer, Sheet
+from hoasi.cli.frame import call_of
+from hoasi.cli.lines import STYLES, clean, state_word
+from hoasi.cli.words import listed
 from hoasi.errors import WrongInput
 from hoasi.messages import money, say
 from hoasi.records import Entry, Generation, State, iso
@@ -30,7 +30,7 @@ def list_(
         if state not in set(State):
             raise WrongInput("usage_value_bad", option="--state", kind=", ".join(State))
     if limit < 1 or cursor < 0:
-        raise WrongInput("usage_value_bad", option="--limit" if limit < 1 else "--cursor", kind="1, 2, 3 ...")
+        raise WrongInput("usage_value_bad", option="--limit" if limit < 1 else "--cursor", kind=say("cli.kinds.N"))
     studio = call_of(context).studio()
     reply, more = studio.list(job_id=job, scene_id=scene, states=wanted, limit=limit, cursor=cursor)
     count = len(reply.generations)
@@ -48,7 +48,7 @@ def _entries(entries: tuple[Entry, ...]) -> Sheet:
     return Sheet(
         tuple(say(f"cli.list.columns.{name}") for name in names),
         tuple(_entry(entry) for entry in entries),
-        whole=frozenset({0, 2, 4}),
+        whole=frozenset({0, 2, 4, 5}),
         styles=tuple(STYLES.get(entry.state, "") if entry.state != State.SUCCEEDED else "" for entry in entries),
     )
 
@@ -57,7 +57,7 @@ def _entry(entry: Entry) -> tuple[str, ...]:
     first = Path(entry.outputs[0]).name if entry.outputs else (entry.error.key if entry.error else "-")
     more = f" +{len(entry.outputs) - 1}" if len(entry.outputs) > 1 else ""
     model = entry.model if entry.model.startswith(entry.provider) else f"{entry.provider}/{entry.model}"
-    return entry.id, entry.scene_id or "-", state_word(entry.state), model, money(entry.cost_usd), first + more
+    return entry.id, entry.scene_id or "-", entry.state, model, money(entry.cost_usd), first + more
 
 
 # ---------------------------------------------------------------------- everything about one
@@ -101,6 +101,13 @@ def _details(generation: Generation) -> dict[str, Any]:
     }
 
 
+def _cost(entry: Entry) -> str:
+    """What was paid; the estimate where that is not known."""
+    if entry.cost_usd is None:
+        return say("cli.show.estimate", cost=money(entry.estimate_usd))
+    return money(entry.cost_usd)
+
+
 def _receipt(generation: Generation) -> str | None:
     """The provider's own name of the request, to find it on its pages."""
     handle = generation.handle or {}
@@ -113,7 +120,7 @@ def _facts(entry: Entry, generation: Generation) -> tuple[tuple[str, str], ...]:
     sent = {name: value for name, value in planned.parameters.items() if name not in {"prompt", "scene", "seed"}}
     times = (generation.created_at, generation.submitted_at, generation.finished_at)
     rows = {
-        "state": state_word(entry.state),
+        "state": f"{entry.state} ({state_word(entry.state)})",
         "scene": entry.scene_id,
         "job": planned.job_id,
         "model": f"{entry.provider}: {entry.model}",
@@ -121,7 +128,7 @@ def _facts(entry: Entry, generation: Generation) -> tuple[tuple[str, str], ...]:
         "parameters": ", ".join(f"{name}={value}" for name, value in sent.items()),
         "seed": str(entry.seed) if planned.seed_is_sent else say("cli.show.seed_not_sent", seed=entry.seed),
         "references": "\n".join(item.written for item in planned.inputs),
-        "cost": f"{money(entry.cost_usd)}. {say(f'cli.paid.{entry.paid}')}",
+        "cost": f"{_cost(entry)}. {say(f'cli.paid.{entry.paid}')}",
         "files": "\n".join(entry.outputs),
         "provenance": "\n".join(
             f"{a.width}x{a.height}, {a.size_bytes:,} B, sha256 {a.sha256}" for a in generation.artifacts

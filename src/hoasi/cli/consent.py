@@ -5,18 +5,21 @@ from __future__ import annotations
 import secrets
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hoasi.ask import Ask
-from hoasi.cli_answer import Answer, Sheet
-from hoasi.cli_frame import Call, call_of, run
-from hoasi.cli_words import located
+from hoasi.cli.answer import Answer, Sheet
+from hoasi.cli.frame import Call, call_of, run
+from hoasi.cli.words import located
 from hoasi.errors import NotFound, WrongInput
 from hoasi.messages import say
 from hoasi.records import Input, Reply, iso
 from hoasi.settings import Settings
+
+if TYPE_CHECKING:
+    from hoasi.consent import Consent
 
 SHA_LENGTH = 64
 _YES, _NO = "cli.yes_words", "cli.no_words"
@@ -75,6 +78,7 @@ def _yes_or_no(call: Call, question: str) -> bool:
 
 def add(
     context: typer.Context,
+    *,
     file: Picture,
     words: Annotated[str, typer.Option("--words", help="help.consent_add_words", metavar="TEXT")] = "",
     job: Job = None,
@@ -89,8 +93,6 @@ def add(
 
     call = call_of(context)
     settings = call.settings()
-    if no_faces and words.strip():
-        raise WrongInput("usage_consent")
     try:
         said = consent.Consent(
             sha256=_hash(file, settings),
@@ -124,18 +126,17 @@ def show(context: typer.Context, job: Job = None) -> Answer:
     return Answer(Reply(message=say("cli.consent.count", count=len(found))), sheets=(sheet,), facts=facts)
 
 
-def _row(record: object) -> tuple[str, ...]:
-    from hoasi.consent import Consent
-
-    assert isinstance(record, Consent)
+def _row(record: Consent) -> tuple[str, ...]:
     state = "revoked" if record.revoked_at else "minor" if record.minor else "stands"
     said = say("cli.consent.no_faces") if record.no_faces else record.words
     at = record.recorded_at[:16].replace("T", " ")
-    return record.picture, said, record.by, at, say(f"cli.consent.states.{state}"), record.sha256[:12]
+    name = Path(record.picture).name
+    return name, said, record.by, at, say(f"cli.consent.states.{state}"), record.sha256[:12]
 
 
 def revoke(
     context: typer.Context,
+    *,
     picture: Annotated[str, typer.Argument(help="help.consent_picture", metavar="FILE|SHA")],
     job: Job = None,
 ) -> Answer:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hoasi.cli_answer import Answer, made
-from hoasi.cli_frame import Call, call_of, run
-from hoasi.cli_watch import watched
+from hoasi.cli.answer import Answer, made
+from hoasi.cli.frame import Call, call_of, run
+from hoasi.cli.watch import watched
 from hoasi.errors import WrongInput
 from hoasi.messages import say
-from hoasi.records import OPEN_STATES, Reply
+from hoasi.records import OPEN_STATES, Reply, State
 
 if TYPE_CHECKING:
     from hoasi.studio import Resolution, Studio
@@ -24,6 +24,7 @@ MOST_SHOWN = 1000
 
 def resume(
     context: typer.Context,
+    *,
     ids: Annotated[list[str] | None, typer.Argument(help="help.resume_ids", metavar="ID")] = None,
     resubmit: Annotated[bool, typer.Option("--resubmit", help="help.resume_resubmit")] = False,
     attach: Annotated[str | None, typer.Option("--attach", help="help.resume_attach", metavar="RECEIPT")] = None,
@@ -42,30 +43,37 @@ def resume(
 
 async def _resume(call: Call, names: Sequence[str]) -> Answer:
     async with call.studio() as studio:
-        followed = names or _unfinished(studio)
+        followed = names or _ids(studio, OPEN_STATES)
         reply = await watched(studio, followed, studio.resume(names or None), call.screen)
-        return made(reply)
+        unknown = _ids(studio, [State.UNKNOWN]) if not reply.generations else []
+    hint = {"next": say("next.settle", ids=", ".join(unknown[:10]))} if unknown else {}
+    return made(reply.model_copy(update=hint))
 
 
-def _unfinished(studio: Studio) -> list[str]:
-    found, _ = studio.list(states=OPEN_STATES, limit=MOST_SHOWN)
+def _ids(studio: Studio, states: Collection[str]) -> list[str]:
+    found, _ = studio.list(states=states, limit=MOST_SHOWN)
     return [entry.id for entry in found.generations]
 
 
 async def _settle(call: Call, names: Sequence[str], how: Resolution, receipt: str | None) -> Answer:
     """Settle each; giving up is what the user wants, so it is no failure."""
     async with call.studio() as studio:
-        settling = asyncio.gather(*(studio.resolve(name, how, receipt) for name in names))
-        replies = await asyncio.ensure_future(settling)
-        reply = replies[0] if len(replies) == 1 else studio.show([e.id for r in replies for e in r.generations])
+        reply = await watched(studio, (), _settled(studio, names, how, receipt), call.screen)
     if how == "abandon":
         message = say("cli.settle.abandoned", ids=", ".join(names))
         return Answer(reply.model_copy(update={"message": message, "next": ""}))
     return made(reply)
 
 
+async def _settled(studio: Studio, names: Sequence[str], how: Resolution, receipt: str | None) -> Reply:
+    replies = await asyncio.gather(*(studio.resolve(name, how, receipt) for name in names))
+    ids = [entry.id for reply in replies for entry in reply.generations]
+    return replies[0] if len(replies) == 1 else studio.show(ids)
+
+
 def cancel(
     context: typer.Context,
+    *,
     ids: Annotated[list[str] | None, typer.Argument(help="help.cancel_ids", metavar="ID")] = None,
     everything: Annotated[bool, typer.Option("--all", help="help.cancel_all")] = False,
 ) -> Answer:

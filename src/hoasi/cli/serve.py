@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import socket
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -9,41 +11,60 @@ from typing import Annotated, Any
 
 import typer
 
-from hoasi.cli_answer import Answer
-from hoasi.cli_frame import call_of
+from hoasi.cli.answer import Answer
+from hoasi.cli.frame import call_of
 from hoasi.errors import WrongInput
 from hoasi.messages import say
 from hoasi.records import Reply
 from hoasi.settings import SANDBOX_PORT
 
-LOOPBACK = ("127.0.0.1", "localhost")
+LOOPBACK = "127.0.0.1"
 
 
 def serve(
     context: typer.Context,
+    *,
     http: Annotated[bool, typer.Option("--http", help="help.serve_http")] = False,
-    host: Annotated[str, typer.Option("--host", help="help.serve_host", metavar="HOST")] = LOOPBACK[0],
+    host: Annotated[str, typer.Option("--host", help="help.serve_host", metavar="HOST")] = LOOPBACK,
     port: Annotated[int, typer.Option("--port", help="help.serve_port", metavar="N")] = 8765,
 ) -> None:
     """Serve MCP until the client leaves. It asks nobody who he is, so it listens on this machine only.
 
     Raises:
-        WrongInput: a host that others could reach.
+        NotSupported: a host that others could reach.
+        WrongInput: the port is taken.
     """
     call = call_of(context)
-    if host not in LOOPBACK:
-        raise WrongInput("serve_host_refused", host=host)
     call.settings()
+    _check(port)
     from hoasi import server
 
     with suppress(KeyboardInterrupt):
         if http:
-            _announce(say("cli.serve.http", url=f"http://{LOOPBACK[0]}:{port}/mcp"))
-            server.serve_http(call.workspace, call.env_file, _port(port))
+            if host in server.LOOPBACK:
+                _refuse_taken(host, port)
+                shown = f"[{host}]" if ":" in host else host
+                _announce(say("cli.serve.http", url=f"http://{shown}:{port}/mcp"))
+            server.serve_http(call.workspace, call.env_file, port, host)
         else:
             if sys.stdin.isatty():
-                _announce(say("cli.serve.stdio"))
+                _warn_typist()
             server.serve_stdio(call.workspace, call.env_file)
+
+
+def _refuse_taken(host: str, port: int) -> None:
+    """The server itself would leave with a code that means something else here.
+
+    Raises:
+        WrongInput: another program listens there.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+    except OSError as error:
+        raise WrongInput("port_taken", port=port, detail=error.strerror or "") from error
 
 
 def _announce(text: str) -> None:
@@ -52,8 +73,18 @@ def _announce(text: str) -> None:
     sys.stderr.flush()
 
 
+def _warn_typist() -> None:
+    """A person started it by hand: say so, and let Ctrl-C end it at once.
+
+    The thread that reads the keyboard cannot be woken; the ledger needs no farewell.
+    """
+    _announce(say("cli.serve.stdio"))
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def sandbox(
     context: typer.Context,
+    *,
     port: Annotated[int, typer.Option("--port", help="help.sandbox_port", metavar="N")] = SANDBOX_PORT,
     latency: Annotated[float, typer.Option("--latency", help="help.sandbox_latency", metavar="SECONDS")] = 0.3,
     slots: Annotated[int | None, typer.Option("--slots", help="help.sandbox_slots", metavar="N")] = None,
@@ -69,13 +100,14 @@ def sandbox(
     from hoasi.sandbox import Sandbox, run
 
     screen = call_of(context).screen
+    _check(port)
     try:
         stand_in = Sandbox(latency_s=latency, slots=slots, faults=[_fault(spec) for spec in faults or ()])
     except ValidationError as error:
         raise WrongInput("sandbox_setting_bad", detail=_said(error)) from error
     try:
         with suppress(KeyboardInterrupt):
-            run(stand_in, _port(port), on_ready=lambda url: screen.tell(_ready(url)))
+            run(stand_in, port, on_ready=lambda url: screen.tell(_ready(url)))
     except OSError as error:
         raise WrongInput("port_taken", port=port, detail=error.strerror or "") from error
     return None
@@ -111,7 +143,6 @@ def _said(error: Any) -> str:
     return f"{'.'.join(map(str, first['loc']))}: {first['msg']}".lstrip(": ")
 
 
-def _port(port: int) -> int:
+def _check(port: int) -> None:
     if not 0 <= port <= 65535:
         raise WrongInput("usage_value_bad", option="--port", kind="0-65535")
-    return port

@@ -8,8 +8,8 @@ import typer
 
 from hoasi import catalogue
 from hoasi.catalogue import Card, CardPrice
-from hoasi.cli_answer import Answer, Sheet
-from hoasi.cli_frame import call_of
+from hoasi.cli.answer import Answer, Sheet
+from hoasi.cli.frame import call_of
 from hoasi.messages import money, say
 from hoasi.providers import provider
 from hoasi.records import Reply
@@ -60,7 +60,7 @@ def _limits(card: Card) -> str:
     """What it takes at most, and whether it is still there."""
     if card.retired is not None:
         return say("cli.models.retired", since=card.retired, successor=card.successor or "-")
-    parts = [say("cli.models.images", count=card.max_images)]
+    parts = [say("cli.models.images", count=card.max_images)] if card.media == "image" else ["video"]
     if card.references:
         parts.append(say("cli.models.references", count=card.references))
     if card.resolutions:

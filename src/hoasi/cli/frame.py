@@ -12,29 +12,30 @@ import sys
 import traceback
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from hoasi import cli_help
-from hoasi.cli_answer import INTERRUPTED, Answer, refused
+from hoasi import settings
+from hoasi.cli import help as pages
+from hoasi.cli.answer import INTERRUPTED, Answer, refused
+from hoasi.cli.terminal import Screen
+from hoasi.cli.usage import UsageError, refuse_bytes, refuse_swallowed, usage_error
 from hoasi.errors import HoasiError, WrongInput
 from hoasi.messages import LANGUAGES, say, speak
 from hoasi.records import ErrorView, Reply
-from hoasi.settings import Settings
-from hoasi.terminal import Screen
 
 if TYPE_CHECKING:
+    from hoasi.settings import Settings
     from hoasi.studio import Studio
 
 T = TypeVar("T")
 
 SHARED = ("workspace", "env_file", "as_json", "lang")
 """Options of the root that every command takes too."""
-_UsageError: type[Exception] = typer.BadParameter.__mro__[1]
-"""Typer's own usage error has no public name."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,10 @@ class Call:
     as_json: bool = False
     lang: str | None = None
 
+    def __post_init__(self) -> None:
+        if self.lang is not None and self.lang not in LANGUAGES:
+            raise WrongInput("usage_value_bad", option="--lang", kind=", ".join(LANGUAGES))
+
     def studio(self) -> Studio:
         """The landing in this call's workspace; its sentences are in this call's language.
 
@@ -55,23 +60,34 @@ class Call:
         """
         from hoasi.studio import Studio
 
-        environ = {**os.environ, "HOASI_LANG": self.lang} if self.lang else None
+        environ = {**self.settings().environ, "HOASI_LANG": self.lang} if self.lang else None
         return Studio(self.workspace, env_file=self.env_file, environ=environ)
 
     def settings(self) -> Settings:
-        """What this process was told, without the landing."""
-        from hoasi import settings
+        """What this process was told, without the landing.
 
+        Raises:
+            PathRefused: as `studio`.
+        """
         found = settings.read(self.workspace, self.env_file)
         speak(self.lang or found.language)
         return found
 
 
+def refuse_silence(context: typer.Context) -> None:
+    """A group's own callback: options without a command do nothing.
+
+    Raises:
+        WrongInput: no command is named.
+    """
+    if context.invoked_subcommand is None:
+        names = ", ".join(getattr(context.command, "commands", {}))
+        raise WrongInput("usage_command_missing", near=names, command=context.command_path)
+
+
 def call_of(context: typer.Context) -> Call:
     """The call that a command belongs to."""
-    call = context.obj
-    assert isinstance(call, Call)
-    return call
+    return cast("Call", context.obj)
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
@@ -91,7 +107,7 @@ class Command(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """As typer, but an option never takes the next option for its value, and surplus words are named."""
-        _refuse_swallowed(self.get_params(ctx), args)
+        refuse_swallowed(self.get_params(ctx), args)
         allows_more, ctx.allow_extra_args = ctx.allow_extra_args, True
         rest = super().parse_args(ctx, args)
         if rest and not allows_more and not ctx.resilient_parsing:
@@ -105,7 +121,7 @@ class Command(TyperCommand):
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Its page, in the reader's language."""
-        formatter.write(cli_help.page(self, ctx))
+        formatter.write(pages.page(self, ctx))
 
 
 class Group(TyperGroup):
@@ -118,7 +134,7 @@ class Group(TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """As typer; without any word it shows its page."""
-        _refuse_swallowed(self.get_params(ctx), args)
+        refuse_swallowed(self.get_params(ctx), args)
         return super().parse_args(ctx, args or ["--help"])
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
@@ -140,13 +156,13 @@ class Group(TyperGroup):
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Its page, in the reader's language."""
-        formatter.write(cli_help.page(self, ctx))
+        formatter.write(pages.page(self, ctx))
 
 
 class Root(Group):
     """The whole command line. `main` leaves by `SystemExit` with the exit code, after exactly one answer."""
 
-    def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **_: Any) -> NoReturn:
+    def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, *_: Any, **__: Any) -> NoReturn:
         """Parse, run, tell.
 
         Args:
@@ -156,7 +172,7 @@ class Root(Group):
         words = list(sys.argv[1:] if args is None else args)
         logging.getLogger("hoasi").addHandler(logging.NullHandler())
         speak(_language(words))
-        screen = Screen(as_json="--json" in words)
+        screen = Screen(as_json=any(word.partition("=")[0] == "--json" for word in words))
         try:
             answer = self._answer(words, prog_name or "hoasi", screen)
             if answer is not None:
@@ -168,7 +184,7 @@ class Root(Group):
 
     def _answer(self, words: list[str], name: str, screen: Screen) -> Answer | None:
         try:
-            _refuse_bytes(words)
+            refuse_bytes(words)
             with self.make_context(name, words, obj=Call(screen)) as context:
                 answer = self.invoke(context)
             return answer if isinstance(answer, Answer) else None
@@ -176,7 +192,7 @@ class Root(Group):
             return Answer(Reply(message=""), code=leave.exit_code) if leave.exit_code else None
         except HoasiError as error:
             return refused(error)
-        except _UsageError as error:
+        except UsageError as error:
             return refused(usage_error(error))
         except KeyboardInterrupt:
             return _interrupted()
@@ -198,80 +214,43 @@ def _take_shared(ctx: Any) -> None:
     ctx.obj = replace(call_of(ctx), **{name: value for name, value in given.items() if value})
 
 
-# ---------------------------------------------------------------------- what can be wrong with the words
-
-
-def _refuse_bytes(words: Sequence[str]) -> None:
-    """Words that are not text (undecodable bytes) would break every file they are written to."""
-    for word in words:
-        if not word.isprintable() and any("\ud800" <= letter <= "\udfff" for letter in word):
-            raise WrongInput("usage_not_text", word=ascii(word)[:80])
-
-
-def _refuse_swallowed(params: Sequence[Any], words: Sequence[str]) -> None:
-    """`--prompt --json` lacks the prompt; it is not a prompt that reads "--json"."""
-    names = {name for param in params if param.param_type_name == "option" for name in param.opts}
-    taking = {
-        name for param in params if param.param_type_name == "option" and not param.is_flag for name in param.opts
-    }
-    for word, following in zip(words, words[1:], strict=False):
-        if word == "--":
-            return
-        if word in taking and following in names:
-            raise WrongInput("usage_value_missing", option=word)
-
-
-def usage_error(error: Exception) -> WrongInput:
-    """One of typer's usage errors in our words."""
-    option = str(getattr(error, "option_name", ""))
-    near = ", ".join(getattr(error, "possibilities", None) or ())
-    command = getattr(getattr(error, "ctx", None), "command_path", "hoasi")
-    match type(error).__name__:
-        case "NoSuchOption":
-            return WrongInput("usage_option_unknown", option=option, near=near or "-", command=command)
-        case "BadOptionUsage" if "not take a value" in str(error):
-            return WrongInput("usage_value_surplus", option=option)
-        case "BadOptionUsage":
-            return WrongInput("usage_value_missing", option=option)
-        case "MissingParameter":
-            return WrongInput("usage_parameter_missing", name=_shown(error), command=command)
-        case "BadParameter":
-            return WrongInput("usage_value_bad", option=_shown(error), kind=_kind(error))
-        case _:
-            return WrongInput("usage_other", command=command, detail=str(getattr(error, "message", error)))
-
-
-def _shown(error: Any) -> str:
-    """The parameter of an error as the user writes it."""
-    param = error.param
-    if param is None:
-        return str(error.param_hint or "?")
-    return str(param.opts[-1]) if param.param_type_name == "option" else str(param.metavar or param.name.upper())
-
-
-def _kind(error: Any) -> str:
-    """What kind of value the parameter takes: its metavar."""
-    return str(getattr(error.param, "metavar", None) or "TEXT")
+# ---------------------------------------------------------------------- what holds before the words are parsed
 
 
 def _language(words: Sequence[str]) -> str:
     """The language that is asked for anywhere on the line, else that of the environment: errors come before parsing."""
-    pairs = zip(words, [*words[1:], ""], strict=True)
+    pairs = pairwise([*words, ""])
     asked = [word.partition("=")[2] or following for word, following in pairs if word.partition("=")[0] == "--lang"]
     known = [lang for lang in asked if lang in LANGUAGES]
-    return known[-1] if known else Settings(workspace=Path(), environ=os.environ).language
+    return known[-1] if known else _told("HOASI_LANG") or "vi"
+
+
+def _told(name: str) -> str:
+    """A setting of this process before the command line is read; "" where even that cannot be had."""
+    try:
+        return settings.read().get(name)
+    except (HoasiError, OSError, ValueError):
+        return ""
 
 
 # ---------------------------------------------------------------------- ends that are nobody's wish
 
 
 def _interrupted() -> Answer:
-    return Answer(Reply(message=say("cli.interrupted"), next=say("cli.go_on"), cost_usd=None), code=INTERRUPTED)
+    view = ErrorView(
+        kind="Interrupted",
+        key="interrupted",
+        message=say("cli.interrupted"),
+        fix=say("cli.go_on"),
+        paid="unknown",
+        retry="safe",
+    )
+    return Answer(Reply(message=view.message, next=view.fix, cost_usd=None, error=view), code=INTERRUPTED)
 
 
 def _bug(bug: Exception) -> Answer:
     """An error of ours: a sentence; the traceback only with `HOASI_DEBUG=1`."""
-    if Settings(workspace=Path(), environ=os.environ).get("HOASI_DEBUG") not in {"", "0"}:
+    if _told("HOASI_DEBUG") not in {"", "0"}:
         traceback.print_exception(bug)
     view = ErrorView(
         kind="Bug",

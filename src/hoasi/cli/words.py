@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hoasi.errors import WrongInput
+from hoasi.messages import say
 
 _WEB = ("http://", "https://")
 
@@ -28,8 +29,10 @@ def located(written: str | None, workspace: Path) -> str | None:
     if not written or Path(written).is_absolute() or here == workspace or not here.is_relative_to(workspace):
         return written
     first = Path(written).parts[:1]
-    is_from_root = not os.path.exists(here.joinpath(*first)) and os.path.exists(workspace.joinpath(*first))  # noqa: PTH110 - as below
-    return written if is_from_root else str(here / written)
+    if not _exists(here.joinpath(*first)) and _exists(workspace.joinpath(*first)):
+        return written
+    meant = here / written
+    return str(meant if ".." in meant.parts else meant.relative_to(workspace))
 
 
 def references(values: Sequence[str] | None, workspace: Path) -> tuple[str, ...]:
@@ -39,20 +42,25 @@ def references(values: Sequence[str] | None, workspace: Path) -> tuple[str, ...]
 
 
 def _pictures(value: str, workspace: Path) -> list[str]:
-    """One value taken apart: what follows an address and is neither an address nor a file is the address's own end."""
-    if _is_file(value, workspace):
-        return [value]
-    found: list[str] = []
-    for part in listed([value]):
-        if found and found[-1].startswith(_WEB) and not (part.startswith(_WEB) or _is_file(part, workspace)):
-            found[-1] += f",{part}"
-        else:
-            found.append(part)
+    """One value taken apart: the longest stretches that are files; what follows an address may be its own end."""
+    parts, found = value.split(","), list[str]()
+    while parts:
+        ends = range(len(parts), 1, -1)
+        taken = next((end for end in ends if _is_file(",".join(parts[:end]), workspace)), 1)
+        name, parts = ",".join(parts[:taken]).strip(), parts[taken:]
+        if found and found[-1].startswith(_WEB) and not (name.startswith(_WEB) or _is_file(name, workspace)):
+            found[-1] += f",{name}" if name else ""
+        elif name:
+            found.append(name)
     return found
 
 
 def _is_file(written: str, workspace: Path) -> bool:
-    return not written.startswith(_WEB) and os.path.isfile(workspace / str(located(written, workspace)))  # noqa: PTH113 - 2026-11-21, Path.is_file raises for a name that is too long
+    return not written.startswith(_WEB) and bool(written) and _exists(workspace / str(located(written, workspace)))
+
+
+def _exists(path: Path) -> bool:
+    return os.path.exists(path)  # noqa: PTH110 - 2026-11-21, Path.exists raises for a name that is too long
 
 
 def check_numbers(given: Mapping[str, Any]) -> None:
@@ -64,4 +72,8 @@ def check_numbers(given: Mapping[str, Any]) -> None:
     for name in ("max_cost_usd", "max_images", "num_images"):
         value = given[name]
         if value is not None and (math.isnan(value) or value < 0):
-            raise WrongInput("usage_value_bad", option=f"--{name.replace('_', '-')}", kind="0, 1, 2 ...")
+            raise WrongInput(
+                "usage_value_bad",
+                option=f"--{name.replace('_', '-')}",
+                kind=say("cli.kinds.N" if isinstance(value, int) else "cli.kinds.USD"),
+            )

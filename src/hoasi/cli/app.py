@@ -1,38 +1,44 @@
-"""Hall (floor 6): the command line `hoasi`. Each command is a function in a `cli_*` file; `cli_frame` runs them.
+"""Hall (floor 6): the command line `hoasi`. Each command is a function in a file of its own; `frame` runs them.
 
 Start-up is part of the promise: the engine, the drawing and the terminal's colours are loaded when first needed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any
 
 import typer
 
-from hoasi import cli_consent, cli_doctor, cli_generate, cli_models, cli_serve, cli_settle, cli_show
-from hoasi.cli_frame import Command, Group, Root, call_of
+from hoasi.cli import consent, doctor, generate, models, serve, settle, show
+from hoasi.cli.frame import Command, Group, Root, call_of, refuse_silence
 
-app = typer.Typer(name="hoasi", cls=Root, help="help.hoasi", add_completion=False)
-consents = typer.Typer(name="consent", cls=Group, help="help.consent")
+app = typer.Typer(name="hoasi", cls=Root, help="help.hoasi", add_completion=False, invoke_without_command=True)
+consents = typer.Typer(
+    name="consent", cls=Group, help="help.consent", invoke_without_command=True, callback=refuse_silence
+)
 
 SHARED = "help.heads.shared"
 
-COMMANDS = {
-    "generate": cli_generate.generate,
-    "list": cli_show.list_,
-    "show": cli_show.show,
-    "resume": cli_settle.resume,
-    "cancel": cli_settle.cancel,
-    "models": cli_models.models,
-    "doctor": cli_doctor.doctor,
-    "serve": cli_serve.serve,
-    "sandbox": cli_serve.sandbox,
-    "demo": cli_generate.demo,
+COMMANDS: dict[str, Callable[..., Any]] = {
+    "generate": generate.generate,
+    "list": show.list_,
+    "show": show.show,
+    "resume": settle.resume,
+    "cancel": settle.cancel,
+    "models": models.models,
+    "doctor": doctor.doctor,
+    "serve": serve.serve,
+    "sandbox": serve.sandbox,
+    "demo": generate.demo,
 }
-CONSENT_COMMANDS = {"add": cli_consent.add, "list": cli_consent.show, "revoke": cli_consent.revoke}
+CONSENT_COMMANDS: dict[str, Callable[..., Any]] = {
+    "add": consent.add,
+    "list": consent.show,
+    "revoke": consent.revoke,
+}
 
 for name, function in COMMANDS.items():
     app.command(name, cls=Command, help=f"help.{name}")(function)
@@ -44,6 +50,7 @@ app.add_typer(consents)
 @app.callback()
 def shared(
     context: typer.Context,
+    *,
     workspace: Annotated[
         Path | None, typer.Option("--workspace", help="help.workspace", metavar="DIR", rich_help_panel=SHARED)
     ] = None,
@@ -57,9 +64,9 @@ def shared(
 ) -> None:
     """What every command takes, before or after its name."""
     context.obj = replace(call_of(context), workspace=workspace, env_file=env_file, as_json=as_json, lang=lang)
+    refuse_silence(context)
 
 
-def main(args: Sequence[str] | None = None, prog_name: str = "hoasi") -> NoReturn:
+def run(args: Sequence[str] | None = None, prog_name: str = "hoasi") -> None:
     """The console script. Leaves by `SystemExit`: 0 made, 1 some failed, 2 wrong input, 3 a payment is not known."""
     typer.main.get_command(app).main(args, prog_name=prog_name)
-    raise AssertionError  # `Root.main` never returns

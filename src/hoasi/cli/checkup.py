@@ -11,7 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from hoasi import catalogue, paths
 from hoasi.errors import HoasiError
@@ -19,6 +19,9 @@ from hoasi.messages import explain, say
 from hoasi.providers import REGISTRY, provider
 from hoasi.records import State
 from hoasi.settings import Settings
+
+if TYPE_CHECKING:
+    from hoasi.wire import Street
 
 HOST_S = 3.0
 OLD_PRICE_DAYS = 180
@@ -171,10 +174,9 @@ async def hosts(settings: Settings) -> list[Check]:
         await street.close()
 
 
-async def _host(street: object, url: str, name: str) -> Check:
-    from hoasi.wire import Street, WireTrouble
+async def _host(street: Street, url: str, name: str) -> Check:
+    from hoasi.wire import WireTrouble
 
-    assert isinstance(street, Street)
     try:
         async with asyncio.timeout(HOST_S):
             await street.send("HEAD", url)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
 
 from hoasi.ask import Ask
-from hoasi.cli_answer import Answer, made
-from hoasi.cli_consent import ask_person
-from hoasi.cli_frame import Call, call_of, run
-from hoasi.cli_watch import watched
-from hoasi.cli_words import check_numbers, listed, located, references
+from hoasi.cli.answer import Answer, made
+from hoasi.cli.consent import ask_person
+from hoasi.cli.frame import Call, call_of, run
+from hoasi.cli.watch import watched
+from hoasi.cli.words import check_numbers, listed, located, references
 from hoasi.errors import NotFound, WrongInput
 from hoasi.messages import money, say
 from hoasi.records import Generation
@@ -26,6 +26,7 @@ Texts = list[str] | None
 
 def generate(
     context: typer.Context,
+    *,
     prompt: Annotated[Text, typer.Option("--prompt", help="help.prompt", rich_help_panel=SOURCE)] = None,
     prompts_toml: Annotated[
         Text, typer.Option("--prompts-toml", help="help.prompts_toml", metavar="FILE", rich_help_panel=SOURCE)
@@ -128,16 +129,19 @@ async def _paint(call: Call, ask: Ask) -> Answer:
     async with call.studio() as studio:
         batch = await studio.begin(ask)
         call.screen.warn(batch.warnings)
-        if not call.as_json and (fresh := len(batch.ids) - len(batch.skipped)):
-            cost = _estimate(studio.generations(batch.ids), batch.skipped | batch.free)
-            call.screen.note(say("cli.begun", count=fresh, cost=money(cost)))
+        if not call.as_json:
+            _announce(call, [g for g in studio.generations(batch.ids) if g.state.is_open and g.id not in batch.free])
         return made(await watched(studio, batch.ids, studio.wait(batch), call.screen, old=batch.skipped))
 
 
-def _estimate(generations: Sequence[Generation], old: Collection[str]) -> float | None:
-    """What is about to be bought, by the cards; None where one price is not known."""
-    prices = [generation.planned.price.usd for generation in generations if generation.id not in old]
-    return None if None in prices else sum(price for price in prices if price is not None)
+def _announce(call: Call, begun: Sequence[Generation]) -> None:
+    """What is about to be bought, by the cards; and whether it is make-believe."""
+    if begun:
+        prices = [generation.planned.price.usd for generation in begun]
+        cost = None if None in prices else sum(price for price in prices if price is not None)
+        call.screen.note(say("cli.begun", count=len(begun), cost=money(cost)))
+    if begun and (url := call.settings().sandbox_url):
+        call.screen.warn([say("cli.doctor.sandbox", url=url)])
 
 
 def demo(context: typer.Context) -> Answer:

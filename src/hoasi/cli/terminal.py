@@ -1,6 +1,6 @@
-"""Hall (floor 6): the screen. Colours, tables and a live bar on a terminal; plain lines in a pipe; one object for `--json`.
+"""Hall (floor 6): the screen: colours, tables and a live bar on a terminal; plain lines in a pipe.
 
-People read standard output, errors go to standard error. With `--json` standard output holds the object and nothing else.
+Errors go to standard error. With `--json` standard output holds one object and nothing else.
 """
 
 from __future__ import annotations
@@ -9,16 +9,16 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TextIO
 
-from hoasi.cli_lines import Line, closing_lines, entry_lines, error_lines, warning_line
+from hoasi.cli.answer import INTERRUPTED
+from hoasi.cli.lines import Line, closing_lines, entry_lines, error_lines, warning_line
 from hoasi.messages import say
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from hoasi.cli_answer import Answer, Sheet
+    from hoasi.cli.answer import Answer, Sheet
     from hoasi.records import Entry
     from hoasi.studio import Progress
 
@@ -70,9 +70,10 @@ class Screen:
             if console is None:
                 stream.write("".join(text for text, _ in line).rstrip() + "\n")
             else:
-                from rich.text import Text
+                from hoasi.cli.terminal_rich import wrapped
 
-                console.print(Text.assemble(*line), soft_wrap=True)
+                for part in wrapped(line, console):
+                    console.print(part, soft_wrap=True)
         stream.flush()
 
     # ------------------------------------------------------------------ while it runs
@@ -93,12 +94,7 @@ class Screen:
         """A generation that has just ended."""
         if not self.as_json:
             self._told.add(entry.id)
-            self._write(entry_lines(entry, self._base), sys.stdout)
-
-    @property
-    def _base(self) -> Path | None:
-        """Paths are short on a terminal, where the reader knows where he stands."""
-        return Path.cwd() if sys.stdout.isatty() else None
+            self._write(entry_lines(entry, is_short=sys.stdout.isatty()), sys.stdout)
 
     @contextmanager
     def live(self) -> Iterator[Bar | None]:
@@ -107,7 +103,7 @@ class Screen:
         if console is None:
             yield None
             return
-        from hoasi.terminal_rich import shown
+        from hoasi.cli.terminal_rich import shown
 
         with shown(console) as bar:
             yield bar
@@ -127,6 +123,8 @@ class Screen:
         if self.as_json:
             sys.stdout.write(answer.json() + "\n")
             sys.stdout.flush()
+        elif answer.code == INTERRUPTED:
+            self._write(closing_lines(answer, self._noted), sys.stderr)
         elif answer.reply.error is not None:
             self._write(error_lines(answer.reply.error), sys.stderr)
         else:
@@ -141,8 +139,9 @@ class Screen:
         self._write(closing_lines(answer, self._noted), sys.stderr if is_table_in_pipe else sys.stdout)
 
     def _entries(self, entries: list[Entry]) -> None:
-        shown = entries[:MOST_ENTRIES] if sys.stdout.isatty() else entries
-        self._write((line for entry in shown for line in entry_lines(entry, self._base)), sys.stdout)
+        is_terminal = sys.stdout.isatty()
+        shown = entries[:MOST_ENTRIES] if is_terminal else entries
+        self._write((line for entry in shown for line in entry_lines(entry, is_short=is_terminal)), sys.stdout)
         if len(shown) < len(entries):
             self.note(say("cli.more_entries", count=len(entries) - len(shown)))
 
@@ -151,6 +150,6 @@ class Screen:
         if console is None:
             self._write(((("\t".join(row).replace("\n", "; "), ""),) for row in sheet.rows), sys.stdout)
         elif sheet.rows:
-            from hoasi.terminal_rich import table
+            from hoasi.cli.terminal_rich import table
 
             console.print(table(sheet))

@@ -1,4 +1,4 @@
-"""Hall (floor 6): a command's help page, in the reader's language. Option and command helps are keys of the catalogue."""
+"""Hall (floor 6): a command's help page, in the reader's language: every help text is a key of the catalogue."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ _COLUMN = 32
 def page(command: Any, context: Any) -> str:
     """The page of a command or of a group of commands (typer's objects); colours are for a terminal only."""
     width = min(shutil.get_terminal_size((80, 24)).columns, _WIDEST)
+    panels = {"help.heads.commands": _commands(command), **_panels(command, context)}
+    column = min(max(len(name) for rows in panels.values() for name, _ in rows) + 2, _COLUMN)
     sections = [
         f"{_head(say('help.heads.usage'))} {_usage(command, context)}",
         "\n".join(textwrap.fill(line, width) for line in say(command.help).splitlines()),
-        _section("help.heads.commands", _commands(command), width),
-        *(_section(panel, rows, width) for panel, rows in _panels(command, context).items()),
+        *(_section(panel, rows, width, column) for panel, rows in panels.items()),
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
 
@@ -46,7 +47,7 @@ def _commands(command: Any) -> list[tuple[str, str]]:
 def _panels(command: Any, context: Any) -> dict[str, list[tuple[str, str]]]:
     """Options by heading, in the order in which they were written; what every command takes comes last."""
     panels: dict[str, list[tuple[str, str]]] = {}
-    for param in command.get_params(context):
+    for param in sorted(command.get_params(context), key=lambda param: "--help" in param.opts):
         is_help = "--help" in param.opts
         panel = "help.heads.shared" if is_help else param.rich_help_panel or "help.heads.options"
         if param.param_type_name == "argument":
@@ -62,19 +63,19 @@ def _option(param: Any) -> str:
     return names if param.is_flag else f"{names} {param.metavar or 'TEXT'}"
 
 
-def _section(key: str, rows: Iterable[tuple[str, str]], width: int) -> str:
-    lines = [line for name, text in rows for line in _row(name, text, width)]
+def _section(key: str, rows: Iterable[tuple[str, str]], width: int, column: int) -> str:
+    lines = [line for name, text in rows for line in _row(name, text, width, column)]
     return "\n".join([_head(say(key)), *lines]) if lines else ""
 
 
-def _row(name: str, text: str, width: int) -> list[str]:
+def _row(name: str, text: str, width: int, column: int) -> list[str]:
     """A name and its text in two columns; a long name has a line of its own."""
-    indent = " " * (_COLUMN + 2)
-    body = textwrap.wrap(text, width - len(indent)) or [""]
+    indent = " " * (column + 2)
+    body = textwrap.wrap(text, max(width - len(indent), 20)) or [""]
     name_line = "  " + typer.style(name, fg="cyan")
-    if len(name) >= _COLUMN - 1:
+    if len(name) > column - 2:
         return [name_line, *(indent + line for line in body)]
-    return [f"{name_line}{' ' * (_COLUMN - len(name))}{body[0]}", *(indent + line for line in body[1:])]
+    return [f"{name_line}{' ' * (column - len(name))}{body[0]}", *(indent + line for line in body[1:])]
 
 
 def _head(text: str) -> str:

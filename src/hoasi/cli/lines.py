@@ -1,4 +1,4 @@
-"""Hall (floor 6): how an answer reads. Lines are pieces of text with a style; the screen decides whether styles show."""
+"""Hall (floor 6): how an answer reads: lines of text pieces with a style; the screen decides whether styles show."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from hoasi.cli_answer import Answer
+from hoasi.cli.answer import Answer
 from hoasi.messages import money, say
 from hoasi.records import Entry, ErrorView, State
 
@@ -24,7 +24,7 @@ STYLES = {
     State.UNKNOWN: "bold yellow",
 }
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-_INDENT = " " * 12
+_INDENT = " " * 10
 _DOT = " \u00b7 "
 
 
@@ -38,13 +38,13 @@ def state_word(state: str) -> str:
     return say(f"cli.state.{state}")
 
 
-def entry_lines(entry: Entry, base: Path | None) -> Iterator[Line]:
-    """One generation: a line for each of its files, or its error. Paths are shown relative to `base` where they can be."""
+def entry_lines(entry: Entry, *, is_short: bool) -> Iterator[Line]:
+    """One generation: a line for each file, or its error; `is_short`: names only, the summary has the folder."""
     style = STYLES.get(entry.state, "")
-    start: Line = ((f"{state_word(entry.state):<12}", style), (f"{entry.scene_id or '-':<8} ", "bold"))
+    start: Line = ((f"{state_word(entry.state):<10}", style), (f"{entry.scene_id or '-':<8} ", "bold"))
     for number, path in enumerate(entry.outputs):
         cost = _cost(entry) if number == 0 else ""
-        yield (*start, (shorter(path, base), ""), (f"  {cost}" if cost else "", "dim"))
+        yield (*start, (Path(path).name if is_short else path, ""), (f"  {cost}" if cost else "", "dim"))
     if entry.error is not None:
         yield (*start, (f"{entry.id}  ", "dim"), (clean(entry.error.message), style))
         yield from _error_more(entry.error, _INDENT)
@@ -58,13 +58,6 @@ def _cost(entry: Entry) -> str:
     if entry.state == SKIPPED:
         return ""
     return money(entry.estimate_usd if entry.state == PLANNED else entry.cost_usd)
-
-
-def shorter(path: str, base: Path | None) -> str:
-    """A path relative to `base` when it lies below it."""
-    if base is not None and Path(path).is_relative_to(base):
-        return str(Path(path).relative_to(base))
-    return path
 
 
 def error_lines(view: ErrorView) -> Iterator[Line]:
