@@ -18,7 +18,8 @@ from hoasi.sources.prompt import clean, styled
 
 DEFAULT_PROVIDER = "fal"
 MANY_IMAGES = 20
-MOST_IMAGES = 100_000
+MOST_IMAGES = 30_000
+"""Pictures of one call; SQLite binds at most 32,766 values in a statement."""
 
 ReadInputs = Callable[[Sequence[str]], Awaitable[list[Input]]]
 
@@ -45,9 +46,15 @@ async def prepare(ask: Ask, settings: Settings, read_inputs: ReadInputs) -> Plan
         items += plan_request(request, cards, inputs[request.references], site, prompt)
     plan = Plan(job_id=site.job_id, output_dir=site.output_dir, items=tuple(items))
     repeated = [note for item in items for note in item.warnings]
-    many = [say("warning.many_images", count=plan.images)] if plan.images > MANY_IMAGES else []
-    warnings = dict.fromkeys([*sourced.warnings, *notes, *where_notes, *repeated, *many])
+    warnings = dict.fromkeys([*sourced.warnings, *notes, *where_notes, *repeated, *_general(plan, settings)])
     return plan.model_copy(update={"warnings": tuple(warnings)})
+
+
+def _general(plan: Plan, settings: Settings) -> list[str]:
+    """What a person should know of the whole run."""
+    told = [say("warning.many_images", count=plan.images)] if plan.images > MANY_IMAGES else []
+    is_real = settings.sandbox_url is None or all(item.provider == "local" for item in plan.items)
+    return told if is_real else [*told, say("warning.sandbox", url=settings.sandbox_url)]
 
 
 def _sourced(ask: Ask, workspace: Path) -> Sourced:

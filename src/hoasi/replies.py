@@ -100,8 +100,9 @@ def _next(entries: Sequence[Entry], running: Sequence[Entry]) -> str:
         return say("next.wait", ids=", ".join(e.id for e in running[:10]))
     if any(e.state == State.UNKNOWN for e in entries):
         return say("next.settle", ids=", ".join(e.id for e in entries if e.state == State.UNKNOWN))
-    if any(e.state in {State.SUCCEEDED, SKIPPED} for e in entries):
-        return say("next.pipeline")
+    made = [path for e in entries if e.state in {State.SUCCEEDED, SKIPPED} for path in e.outputs]
+    if made:
+        return say("next.pipeline" if any("/raw_assets/" in path for path in made) else "next.look")
     return say("next.mend") if entries else ""
 
 

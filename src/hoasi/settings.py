@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
-from hoasi.errors import NotSupported, PathRefused, WrongInput
+from hoasi.errors import FileBroken, NotSupported, PathRefused, WrongInput
 
 SANDBOX_PORT = 8787
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
@@ -128,16 +128,33 @@ def read(
 
     Raises:
         PathRefused: the workspace or the named env file does not exist.
+        FileBroken: the env file is no UTF-8 text.
     """
-    root = (workspace or find_workspace(Path.cwd())).expanduser().resolve()
+    root = (workspace or find_workspace(_here())).expanduser().resolve()
     if not root.is_dir():
         raise PathRefused("workspace_missing", path=root)
     if env_file is not None and not env_file.expanduser().is_file():
         raise PathRefused("env_file_missing", path=env_file)
     source = env_file.expanduser() if env_file else root / ".env"
-    values = dotenv_values(source, interpolate=False) if source.is_file() else {}
+    values = _dotenv(source) if source.is_file() else {}
     return Settings(
         workspace=root,
         environ=dict(os.environ if environ is None else environ),
-        dotenv={name: value for name, value in values.items() if value is not None},
+        dotenv=values,
     )
+
+
+def _here() -> Path:
+    try:
+        return Path.cwd()
+    except FileNotFoundError as error:
+        raise PathRefused("workspace_missing", path=".") from error
+
+
+def _dotenv(path: Path) -> dict[str, str]:
+    """The values of an env file; the error never shows a line of it."""
+    try:
+        values = dotenv_values(path, interpolate=False, encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise FileBroken("env_file_broken", path=path) from error
+    return {name: value for name, value in values.items() if value is not None}

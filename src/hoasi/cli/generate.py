@@ -135,13 +135,11 @@ async def _paint(call: Call, ask: Ask) -> Answer:
 
 
 def _announce(call: Call, begun: Sequence[Generation]) -> None:
-    """What is about to be bought, by the cards; and whether it is make-believe."""
+    """What is about to be bought, by the cards."""
     if begun:
         prices = [generation.planned.price.usd for generation in begun]
         cost = None if None in prices else sum(price for price in prices if price is not None)
         call.screen.note(say("cli.begun", count=len(begun), cost=money(cost)))
-    if begun and (url := call.settings().sandbox_url):
-        call.screen.warn([say("cli.doctor.sandbox", url=url)])
 
 
 def demo(context: typer.Context) -> Answer:

@@ -6,7 +6,7 @@ import base64
 from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from hoasi.sandbox.easel import Recipe, size_of
 from hoasi.sandbox.fal_errors import Problem, problem
@@ -50,12 +50,12 @@ class Work:
     def _is_downloadable(self, url: str, own: str) -> bool:
         parts = urlsplit(url)
         if parts.netloc == own:
-            return self._sandbox.shelf.get(parts.path.removeprefix(PREFIX)) is not None
+            return self._sandbox.shelf.get(unquote(parts.path).removeprefix(PREFIX)) is not None
         return parts.scheme == "data" or (parts.scheme in ("http", "https") and parts.hostname not in _LOOPBACK)
 
     async def _reference_size(self, body: Mapping[str, Any]) -> Size | None:
         for url in references(body)[:1]:
-            if stored := self._sandbox.shelf.get(urlsplit(url).path.removeprefix(PREFIX)):
+            if stored := self._sandbox.shelf.get(unquote(urlsplit(url).path).removeprefix(PREFIX)):
                 return size_of(await stored.load())
         return None
 
