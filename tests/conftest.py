@@ -1,47 +1,17 @@
-"""What every test may use: a workspace of its own, the sandbox on a real socket, and what must be true after each test."""
+"""What every test may use: a workspace, the sandbox on a real socket, and what must be true after each test."""
 
 from __future__ import annotations
 
-import hashlib
 import os
-import sqlite3
-import tomllib
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
+from calls import PLAN, OpenStudio, check_invariants, fal_environ
 from hoasi import Studio
-from hoasi.sandbox import Fault, Sandbox, serving
-
-SECRET = "id-5f3c9a:secret-7d1e2b"
-PLAN = """
-[metadata]
-title = "Buổi sáng"
-language = "vi"
-aspect_ratio = "9:16"
-
-[[scene_intents]]
-id = "SC_01"
-narrative_role = "hook"
-visual_intent = "Một người phụ nữ mở cửa ban công đón nắng sớm."
-mood = "binh-yen"
-preferred_shot_types = ["close-up", "slow push-in"]
-asset_requirements = ["ai_generated", "ban công"]
-
-[[scene_intents]]
-id = "SC_02"
-visual_intent = "Tách cà phê bốc khói trên bàn gỗ."
-mood = ["am-ap"]
-preferred_shot_types = ["top-down"]
-asset_requirements = ["AI-Image"]
-
-[[scene_intents]]
-id = "SC_03"
-visual_intent = "Thành phố thức dậy."
-asset_requirements = ["stock"]
-"""
+from hoasi.sandbox import Sandbox, serving
 
 
 @pytest.fixture
@@ -66,48 +36,10 @@ def workspace(tmp_path: Path) -> Iterator[Path]:
     check_invariants(root)
 
 
-def check_invariants(root: Path) -> None:
-    """What is true after every test, however it went."""
-    files = [path for path in root.rglob("*") if path.is_file()]
-    assert not [path for path in files if path.name.endswith(".tmp")], "a temporary file was left"
-    for path in files:
-        assert SECRET.split(":")[1].encode() not in path.read_bytes(), f"a secret was written to {path}"
-    for log in root.rglob("ai_image_generation.toml"):
-        check_log(root, log)
-    if (root / ".hoasi" / "ledger.db").is_file():
-        check_ledger(root)
-
-
-def check_log(root: Path, log: Path) -> None:
-    """The log is valid TOML and the latest row of every file names it as it is on disk."""
-    latest = {row["output_path"]: row for row in tomllib.loads(log.read_text(encoding="utf-8"))["generations"]}
-    for name, row in latest.items():
-        if row["status"] == "success" and row.get("sha256") and (root / name).is_file():
-            assert hashlib.sha256((root / name).read_bytes()).hexdigest() == row["sha256"], name
-
-
-def check_ledger(root: Path) -> None:
-    """No receipt without an intent, nothing owned by a process that has gone."""
-    db = sqlite3.connect(root / ".hoasi" / "ledger.db")
-    try:
-        rows = db.execute("SELECT id, state, handle, submitted_at, owner FROM generation").fetchall()
-    finally:
-        db.close()
-    for name, state, handle, submitted_at, owner in rows:
-        assert handle is None or submitted_at is not None, f"{name} has a receipt without intent"
-        assert owner is None, f"{name} ({state}) still belongs to {owner}"
-
-
 @pytest.fixture
 def sandbox() -> Sandbox:
     """fal's mirror image: quick, with tiny pictures."""
     return Sandbox(latency_s=0.05, pictures="tiny")
-
-
-def fal_environ(url: str, **more: str) -> dict[str, str]:
-    """An environment in which fal is the sandbox at `url`."""
-    addresses = {name: url for name in ("HOASI_FAL_URL", "HOASI_FAL_REST_URL", "HOASI_FAL_CDN_URL")}
-    return {"FAL_KEY": SECRET, **addresses, **more}
 
 
 @pytest.fixture
@@ -118,7 +50,7 @@ async def fal(sandbox: Sandbox) -> AsyncIterator[str]:
 
 
 @pytest.fixture
-def open_studio(workspace: Path, fal: str) -> Callable[..., object]:
+def open_studio(workspace: Path, fal: str) -> OpenStudio:
     """A studio on the workspace that talks to the sandbox; open as many as there are processes to imitate."""
 
     @asynccontextmanager
@@ -129,6 +61,21 @@ def open_studio(workspace: Path, fal: str) -> Callable[..., object]:
     return opened
 
 
-def fault(at: str, kind: str, **more: object) -> Fault:
-    """One thing that goes wrong, once unless told otherwise."""
-    return Fault.model_validate({"at": at, "kind": kind, **more})
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, float | None]]:
+    """Pauses between tries are short; gives the list of (try, what the provider said) that they were asked for."""
+    asked: list[tuple[int, float | None]] = []
+
+    def short(tries: int, told_s: float | None = None) -> float:
+        asked.append((tries, told_s))
+        return 0.02
+
+    monkeypatch.setattr("hoasi.pace.backoff_s", short)
+    monkeypatch.setattr("hoasi.flow.backoff_s", short)
+    return asked
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Silence of a provider is noticed after a quarter of a second."""
+    monkeypatch.setattr("hoasi.wire.READ_S", 0.25)

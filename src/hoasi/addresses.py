@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from urllib.parse import urlsplit
 
+import httpx
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 
@@ -16,9 +16,16 @@ Origin = tuple[str, str, int]
 
 
 def origin_of(url: str) -> Origin:
-    """Scheme, host and port: two addresses with equal origins belong to one server."""
-    parts = urlsplit(url)
-    return parts.scheme, (parts.hostname or "").lower(), parts.port or _PORTS.get(parts.scheme, 0)
+    """Scheme, host and port: two addresses with equal origins belong to one server; what is no address is nobody's.
+
+    Read by the very parser that connects, so that nobody can hide a host between two readings.
+    """
+    try:
+        parts = httpx.URL(url)
+        host = parts.raw_host.decode("ascii").lower()
+    except (httpx.InvalidURL, ValueError):
+        return "", "", 0
+    return parts.scheme, host, parts.port or _PORTS.get(parts.scheme, 0)
 
 
 def is_public(address: str) -> bool:
@@ -33,13 +40,17 @@ def is_public(address: str) -> bool:
     return ip.is_global and not ip.is_multicast
 
 
-def is_literal(host: str) -> bool:
-    """An address, not a name; what a name means is checked by the resolver."""
+def may_be_asked(host: str) -> bool:
+    """A name (what it means is checked by the resolver), or a public address in its usual form.
+
+    Old spellings of addresses (`127.1`, `2130706433`, `127.0.0.1.`) never reach the resolver: refused.
+    """
+    if ":" not in host and not host.replace(".", "").isdigit():
+        return bool(host)
     try:
-        ipaddress.ip_address(host.partition("%")[0])
+        return is_public(host)
     except ValueError:
         return False
-    return True
 
 
 class PrivateAddressError(OSError):

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import anyio.to_thread
 
 from hoasi.errors import ResultBroken, ResultExpired
-from hoasi.files import disk_trouble, replace_file
+from hoasi.files import any_trouble, replace_file
 from hoasi.media import image
 from hoasi.media.provenance import Provenance, embed
 from hoasi.messages import say
@@ -57,7 +57,7 @@ async def fetch(street: Street, output: Output, target: Target) -> Artifact:
         ResultBroken: what came is not a whole picture. ResultExpired: the address no longer has it.
         DiskTrouble: full or read-only. WireTrouble: it did not come at all (may be tried again).
     """
-    with disk_trouble(target.temp.parent):
+    with any_trouble(target.temp.parent):
         target.temp.parent.mkdir(parents=True, exist_ok=True)
         try:
             await _pour(street, output, target.temp)
@@ -136,7 +136,8 @@ def copy(artifact: Artifact, target: Target) -> Artifact:
     """
     source = target.workspace / artifact.path
     final = target.temp.with_name(target.stem + source.suffix)
-    replace_file(final, source.read_bytes(), target.temp.name)
+    with any_trouble(source):
+        replace_file(final, source.read_bytes(), target.temp.name)
     return artifact.model_copy(update={"path": f"{target.folder}/{final.name}"})
 
 

@@ -8,10 +8,9 @@ from pathlib import Path
 import anyio.to_thread
 
 from hoasi import artifacts
-from hoasi.errors import FileBroken, LostOwnership, NotSupported
-from hoasi.flow import is_worth_fetching
+from hoasi.errors import FileBroken, NotSupported
 from hoasi.ledger import Ledger
-from hoasi.opening import Admit, Opening, open_all
+from hoasi.opening import Admit, Opening, comes_back_free, is_worth_fetching, open_all
 from hoasi.providers import provider
 from hoasi.records import OPEN_STATES, Batch, Generation, Plan, State
 from hoasi.runner import Runner
@@ -59,8 +58,8 @@ class Engine:
         self._runner.work([opening.generation for opening in openings if opening.kind == "new"])
         self._take_up_attached(openings)
         whole = await anyio.to_thread.run_sync(self._intact, openings)
-        free = [self._again(o) for o in openings if o.generation.id not in whole and _is_free_again(o)]
-        self._runner.work(free)
+        harmed = [o.generation for o in openings if o.generation.id not in whole and _is_free_again(o)]
+        free = [self._runner.again(generation) for generation in harmed]
         return Batch(
             ids=tuple(opening.generation.id for opening in openings),
             skipped=frozenset(whole),
@@ -76,16 +75,6 @@ class Engine:
         made = [opening.generation for opening in openings if opening.kind == "made"]
         return {g.id for g in made if all(artifacts.is_intact(root, artifact) for artifact in g.artifacts)}
 
-    def _again(self, opening: Opening) -> Generation:
-        """Bring it back without paying: fetch from the provider, copy again, or draw again what costs nothing."""
-        generation = opening.generation
-        is_local_work = generation.copy_of is not None or generation.planned.price.usd == 0
-        state = State.QUEUED if is_local_work else State.FETCHING
-        try:
-            return self.ledger.reopen(generation.id, self.owner, state, problem=None)
-        except LostOwnership:  # somebody else brings it back already
-            return self.ledger.get([generation.id])[0]
-
     def _take_up_attached(self, openings: Sequence[Opening]) -> None:
         ids = [opening.generation.id for opening in openings if opening.kind == "attached"]
         if ids:
@@ -97,22 +86,20 @@ class Engine:
         """Work on what nobody is at, queued work included; and fetch again what is paid but did not arrive."""
         taken = self._runner.take_up(tuple(OPEN_STATES), ids)
         failed = self.ledger.get(ids) if ids is not None else self.ledger.find(states=[State.FAILED], limit=1000)[0]
-        again = [
-            Opening(kind="unsettled", generation=g) for g in failed if g.state is State.FAILED and is_worth_fetching(g)
-        ]
-        fetched = [self._again(opening) for opening in again]
-        self._runner.work(fetched)
+        again = [g for g in failed if g.state is State.FAILED and is_worth_fetching(g)]
+        fetched = [self._runner.again(generation) for generation in again]
         return [generation.id for generation in [*taken, *fetched]]
 
-    async def resolve(self, generation: Generation, how: str, receipt: str) -> str:
+    async def resolve(self, generation: Generation, how: str, receipt: str, admit: Admit) -> str:
         """Settle an unknown; gives the id to wait for.
 
         Raises:
             NotSupported: this provider gives no receipts that could be attached.
+            HoasiError: `admit` forbids buying it again.
         """
         if how == "resubmit":
             openings = open_all(
-                self.ledger, [generation.planned], self.owner, admit=lambda *_: None, overwrite=False, resubmit=True
+                self.ledger, [generation.planned], self.owner, admit=admit, overwrite=False, resubmit=True
             )
             self._runner.work([opening.generation for opening in openings if opening.kind == "new"])
             return openings[0].generation.id
@@ -125,7 +112,8 @@ class Engine:
         if attach is None:
             raise NotSupported("attach_not_supported", provider=maker.name)
         handle = attach(generation.planned, receipt)
-        again = self.ledger.reopen(generation.id, self.owner, State.RUNNING, handle=handle.receipt, problem=None)
+        given = {**handle.receipt, "attached": True}
+        again = self.ledger.reopen(generation.id, self.owner, State.RUNNING, handle=given, problem=None)
         self._runner.work([again])
         return generation.id
 
@@ -150,7 +138,7 @@ class Engine:
     def troubles(self) -> list[str]:
         """Sentences about logs that could not be written, once."""
         told, self._scribe.troubles = self._scribe.troubles, []
-        return told
+        return list(dict.fromkeys(told))
 
     async def download(self, url: str, path: Path, limit: int) -> None:
         """A remote reference picture, through the checked street.
@@ -173,6 +161,5 @@ def _is_free_again(opening: Opening) -> bool:
     """Made but damaged, or paid and not arrived: it comes back without paying."""
     generation = opening.generation
     if opening.kind == "made":
-        has_source = generation.handle is not None or generation.copy_of is not None
-        return has_source or generation.planned.price.usd == 0
+        return comes_back_free(generation)
     return opening.kind == "unsettled" and generation.state is State.FAILED and is_worth_fetching(generation)

@@ -25,11 +25,14 @@ HoasiError
 
 from __future__ import annotations
 
+import re
 from typing import Any, ClassVar
 
 from hoasi.records import Paid, Problem, Retry
 
 DETAIL_LIMIT = 300
+_QUERY = re.compile(r"(https?://[^\s?\"'<>]+)\?[^\s\"'<>]*")
+"""A query may be a signature; the address before it may be told."""
 
 
 class HoasiError(Exception):
@@ -51,7 +54,7 @@ class HoasiError(Exception):
     ) -> None:
         super().__init__(key)
         self.key = key
-        self.detail = detail[:DETAIL_LIMIT]
+        self.detail = _QUERY.sub(r"\1", detail)[:DETAIL_LIMIT]
         self.facts = facts
         self.paid = self.paid if paid is None else paid
         self.retry = self.retry if retry is None else retry

@@ -82,6 +82,20 @@ def disk_trouble(path: Path) -> Iterator[None]:
         raise DiskTrouble(key, path=path) from trouble
 
 
+@contextmanager
+def any_trouble(path: Path) -> Iterator[None]:
+    """As `disk_trouble`, and whatever else the disk says becomes `disk_other`.
+
+    Raises:
+        DiskTrouble: anything.
+    """
+    try:
+        with disk_trouble(path):
+            yield
+    except OSError as trouble:
+        raise DiskTrouble("disk_other", path=path, detail=trouble.strerror or "") from trouble
+
+
 def _fill(temp: Path, data: bytes, like: Path) -> None:
     with temp.open("xb") as file:
         file.write(data)

@@ -44,17 +44,21 @@ CANCEL_GRACE_S = 10.0
 
 
 async def advance(line: Line) -> None:
-    """Work on a generation until it ends, is parked, or is somebody else's."""
+    """Work on a generation until it ends or is parked.
+
+    Raises:
+        LostOwnership: it is somebody else's now.
+    """
     try:
         while line.generation.state.is_open:
             step = _copy if line.generation.copy_of is not None else _STEPS[line.generation.state]
             await step(line)
     except Parked as parked:
-        line.save(owner=None, problem=parked.problem.model_dump(mode="json"))
-    except LostOwnership:
-        log.warning("%s is in other hands now", line.generation.id)
+        line.park(parked.problem)
     except Stopped:
         line.fail(Cancelled("cancelled"))
+    except LostOwnership:
+        raise
     except HoasiError as error:
         line.fail(error)
     finally:
@@ -87,7 +91,7 @@ async def _keep(line: Line, outcome: Handle | Done, urls: tuple[str, ...]) -> No
         await line.hold({**outcome.receipt, "input_urls": list(urls)})
     else:
         line.done = outcome
-        line.save(durable=False, state=State.FETCHING, duration_s=_since_sent(line))
+        line.save(durable=line.may_be_paid != "no", state=State.FETCHING, duration_s=_since_sent(line))
 
 
 async def _take_place(line: Line) -> None:
@@ -211,13 +215,13 @@ async def _asked(line: Line, ask: Callable[[], Awaitable[T]]) -> T:
         return await ask()
     except KeyRejected as error:
         raise Parked(error.problem()) from error
-    except (NotSent, ReplyLost, TryAgain, AddressRefused) as error:
+    except (WireTrouble, TryAgain) as error:
         raise Parked(_waiting(line, "unreachable_while_waiting")) from error
 
 
 def _waiting(line: Line, key: str) -> Problem:
     facts = {"provider": line.maker.name, "id": line.generation.id}
-    return Problem(kind="StillRunning", key=key, facts=facts, paid="unknown", retry="safe")
+    return Problem(kind="StillRunning", key=key, facts=facts, paid=line.may_be_paid, retry="safe")
 
 
 async def _take_back(line: Line) -> Ready:

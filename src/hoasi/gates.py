@@ -128,10 +128,10 @@ def budget(ask: Ask, settings: Settings) -> Budget:
     """The limits that hold for a call: its own, else those of the settings.
 
     Raises:
-        WrongInput: a limit is negative.
+        WrongInput: a limit is negative, or no number.
     """
     for name in ("max_cost_usd", "max_images"):
-        if (value := getattr(ask, name)) is not None and value < 0:
+        if (value := getattr(ask, name)) is not None and not value >= 0:
             raise WrongInput("setting_not_number", name=name, value=value)
     return Budget(
         call_usd=settings.number("HOASI_MAX_COST_USD") if ask.max_cost_usd is None else ask.max_cost_usd,

@@ -58,10 +58,11 @@ class Ledger:
         self._db.execute("BEGIN IMMEDIATE")
         try:
             yield self._db
+            self._db.execute("COMMIT")
         except BaseException:
-            self._db.execute("ROLLBACK")
+            if self._db.in_transaction:  # a full disk may have ended it already
+                self._db.execute("ROLLBACK")
             raise
-        self._db.execute("COMMIT")
 
     # ------------------------------------------------------------------ asking
 
@@ -107,14 +108,6 @@ class Ledger:
             [*values, limit + 1],
         ).fetchall()
         return [generation_of(row) for row in rows[:limit]], rows[limit - 1]["number"] if len(rows) > limit else 0
-
-    def unlogged(self) -> list[Generation]:
-        """Ended generations whose end does not stand in a log yet, oldest first."""
-        rows = self._db.execute(
-            f"SELECT * FROM generation WHERE logged = 0 AND state NOT IN ({marks(_OPEN)}) ORDER BY number",
-            _OPEN,
-        )
-        return [generation_of(row) for row in rows]
 
     def spent(self, job_id: str) -> tuple[float, int]:
         """Estimated dollars and pictures of a job so far: what was or may have been paid, and what is on its way."""
@@ -199,12 +192,13 @@ class Ledger:
         return [row["id"] for row in rows]
 
     def adopt(self, owner: str, states: Collection[str], ids: Collection[str] | None = None) -> list[Generation]:
-        """Become the owner of generations that nobody works on."""
+        """Become the owner of generations that nobody else works on."""
         chosen = "" if ids is None else f" AND id IN ({marks(ids)})"
         with self._write() as db:
             rows = db.execute(
-                f"UPDATE generation SET owner=? WHERE owner IS NULL AND state IN ({marks(states)}){chosen} RETURNING *",
-                [owner, *states, *(ids or ())],
+                f"UPDATE generation SET owner=? WHERE (owner IS NULL OR owner=?) AND state IN ({marks(states)}){chosen}"
+                " RETURNING *",
+                [owner, owner, *states, *(ids or ())],
             ).fetchall()
         return [generation_of(row) for row in rows]
 
@@ -256,26 +250,13 @@ class Ledger:
         """
         with self._write() as db:
             taken = db.execute(
-                f"UPDATE generation SET owner=?, logged=(logged AND state='succeeded') WHERE id=? AND owner IS NULL"
-                f" AND state NOT IN ({marks(_OPEN)})",
+                "UPDATE generation SET owner=?, logged=CASE state WHEN 'succeeded' THEN logged ELSE 0 END"
+                f" WHERE id=? AND owner IS NULL AND state NOT IN ({marks(_OPEN)})",
                 [owner, name, *_OPEN],
             ).rowcount
         if not taken:
             raise LostOwnership("lost_ownership", id=name)
         return self.save(name, owner, state=state, **fields)
-
-    # ------------------------------------------------------------------ logs
-
-    def mark_logged(self, ids: Sequence[str], path: str, memory: str) -> None:
-        """The ends of these generations stand in the log; and how the log file was left."""
-        with self._write() as db:
-            db.execute(f"UPDATE generation SET logged=1 WHERE id IN ({marks(ids)})", list(ids))
-            db.execute("INSERT OR REPLACE INTO log_memory VALUES (?, ?)", (path, memory))
-
-    def log_memory(self, path: str) -> str | None:
-        """How the log file at `path` was left, or None."""
-        row = self._db.execute("SELECT memory FROM log_memory WHERE path=?", (path,)).fetchone()
-        return None if row is None else str(row[0])
 
 
 def marks(values: Collection[Any]) -> str:

@@ -26,13 +26,14 @@ CREATE TABLE generation (
   submitted_at     REAL,
   finished_at      REAL,
   duration_s       REAL,
-  logged           INTEGER NOT NULL DEFAULT 0    -- its end stands in the job's log
+  logged           INTEGER NOT NULL DEFAULT 0    -- its end stands in the job's log: 1; 2: only the semantics do not know
 );
 CREATE UNIQUE INDEX generation_bought ON generation(fingerprint, attempt) WHERE copy_of IS NULL;
 CREATE INDEX generation_place ON generation(place, fingerprint);
-CREATE INDEX generation_open ON generation(provider, state) WHERE state IN ('queued','submitting','running','fetching');
+CREATE INDEX generation_state ON generation(state, provider);
+CREATE INDEX generation_owned ON generation(owner) WHERE owner IS NOT NULL;
 CREATE INDEX generation_job ON generation(job_id, scene_id, number);
-CREATE INDEX generation_unlogged ON generation(job_id) WHERE logged = 0;
+CREATE INDEX generation_untold ON generation(number) WHERE logged != 1;
 CREATE INDEX generation_speed ON generation(provider, model, number) WHERE duration_s IS NOT NULL;
 
 -- An input that was uploaded: the same bytes are not sent twice for a job while the provider keeps them.

@@ -117,6 +117,12 @@ class Line:
         """The provider's receipt."""
         return self.generation.handle or {}
 
+    @property
+    def may_be_paid(self) -> Paid:
+        """What can be said while nothing is decided: what is free, or was not sent, costs nothing."""
+        is_free = self.planned.price.usd == 0 or self.generation.copy_of is not None
+        return "no" if is_free or self.generation.state is State.QUEUED else "unknown"
+
     def tell(self, seen: Pending) -> None:
         """Note how far the provider is, for progress."""
         self.phase = seen.phase
@@ -179,14 +185,26 @@ class Line:
 
     def end(self, state: State, **fields: Any) -> None:
         """The last save: nobody owns it any more."""
+        comes_again = self.may_be_paid == "no" or self.generation.handle is not None
         self.save(
-            durable=state is not State.SUCCEEDED,
+            durable=state is not State.SUCCEEDED or not comes_again,
             state=state,
             owner=None,
             finished_at=time.time(),
             cancel_requested=0,
             **fields,
         )
+
+    def park(self, problem: Problem) -> None:
+        """Nobody works on it; its state stays, so that somebody can go on."""
+        self.save(owner=None, problem=self._kept(problem))
+
+    def _kept(self, problem: Problem) -> dict[str, Any]:
+        """As the ledger keeps it: whatever a provider echoes, no secret of ours is written down."""
+        detail = problem.detail
+        for secret in self.shop.settings.secrets():
+            detail = detail.replace(secret, "***")
+        return problem.model_copy(update={"detail": detail}).model_dump(mode="json")
 
     def fail(self, error: HoasiError) -> None:
         """End with an error; a failure that cost nothing after `stop` is a cancellation."""
@@ -195,13 +213,12 @@ class Line:
             error = Cancelled("cancelled")
         states = {Cancelled: State.CANCELLED, ResultExpired: State.EXPIRED, PaymentUnknown: State.UNKNOWN}
         cost = {"no": 0.0, "unknown": None, "yes": self.planned.price.usd}[paid]
-        problem = error.problem().model_copy(update={"paid": paid}).model_dump(mode="json")
+        problem = self._kept(error.problem().model_copy(update={"paid": paid}))
         self.end(states.get(type(error), State.FAILED), problem=problem, paid=paid, cost_usd=cost, logged=0)
 
     def _was_paid(self, error: HoasiError) -> Paid:
         """What is free, or was never sent, cost nothing; trouble with our own disk comes after the bill."""
-        is_free = self.planned.price.usd == 0 or self.generation.copy_of is not None
-        if is_free or self.generation.state is State.QUEUED:
+        if self.may_be_paid == "no":
             return "no"
         is_after = self.generation.state is State.FETCHING and isinstance(error, DiskTrouble)
         return "yes" if is_after else error.paid

@@ -55,6 +55,9 @@ def _decide(desk: Desk, item: Planned, owner: str, *, overwrite: bool, resubmit:
     bought = desk.bought(item.fingerprint)
     if bought is None:
         return Opening(kind="new", generation=desk.add(item, owner, attempt=1))
+    kept = None if overwrite or bought.planned.place == item.place else desk.kept(item)
+    if kept is not None:
+        return Opening(kind="made", generation=kept)
     if bought.state.is_open:
         return _share(desk, item, owner, bought)
     may_buy_again = resubmit if bought.state is State.UNKNOWN else (overwrite or resubmit or bought.paid == "no")
@@ -100,6 +103,10 @@ class Desk:
         """The latest paid attempt that succeeded; a later one that failed does not take its picture away."""
         return self._latest("fingerprint=? AND copy_of IS NULL AND state='succeeded'", fingerprint)
 
+    def kept(self, planned: Planned) -> Generation | None:
+        """The latest picture of this request at this place; what happens at other places does not touch it."""
+        return self._latest("place=? AND fingerprint=? AND state='succeeded'", planned.place, planned.fingerprint)
+
     def here(self, planned: Planned, attempt: int) -> Generation | None:
         """This request's generation at this place, of that attempt."""
         return self._latest("place=? AND fingerprint=? AND attempt=?", planned.place, planned.fingerprint, attempt)
@@ -143,6 +150,18 @@ class Desk:
             list(fields.values()),
         ).fetchone()
         return generation_of(row)
+
+
+def is_worth_fetching(generation: Generation) -> bool:
+    """It is paid, and its result may still be at the provider: fetching again is free."""
+    problem = generation.problem
+    return generation.paid == "yes" and generation.handle is not None and (problem is None or problem.retry != "no")
+
+
+def comes_back_free(generation: Generation) -> bool:
+    """Harmed files of a success can be had again: from the provider, from another place, or by drawing them again."""
+    has_source = generation.handle is not None or generation.copy_of is not None
+    return has_source or generation.planned.price.usd == 0
 
 
 def _name(planned: Planned, attempt: int, copy_of: str | None) -> str:

@@ -22,6 +22,8 @@ SEEDS = 2**31 - 1
 """Seeds lie in 0..2^31-2: every model that takes a seed takes these."""
 
 MAX_IMAGES_A_REQUEST = 64
+_SURROGATE = re.compile("[\ud800-\udfff]")
+"""Halves of characters: what a terminal could not read, or broken JSON; no file and no provider takes them."""
 
 
 class Site(Record):
@@ -119,6 +121,8 @@ def _check(request: Request, card: Card, prompt: str) -> None:
     """Refuse what cannot be done, naming the field and the fix, before money moves."""
     if not request.prompt.strip():
         raise WrongInput("prompt_empty", where=request.origin)
+    if halves := _SURROGATE.findall(f"{prompt}{request.negative_prompt or ''}{request.scene.id}"):
+        raise WrongInput("usage_not_text", word=ascii(halves[0]))
     if card.max_prompt is not None and len(prompt) > card.max_prompt:
         raise NotSupported("prompt_too_long", model=card.id, over=len(prompt) - card.max_prompt, limit=card.max_prompt)
     if not 1 <= request.num_images <= MAX_IMAGES_A_REQUEST:

@@ -41,8 +41,8 @@ class Presence:
         path = self._path(owner)
         if not path.exists():
             return False
-        try:
-            with FileLock(path).acquire(timeout=0):
+        try:  # a moment's patience: somebody else may be asking just now
+            with FileLock(path).acquire(timeout=0.01, poll_interval=0.002):
                 return False
         except Timeout:
             return True
@@ -53,7 +53,11 @@ class Presence:
 
     def living(self) -> set[str]:
         """Marks of all processes that run now."""
-        return {path.stem for path in self._folder.glob("*.lock") if self.is_alive(path.stem)}
+        return {owner for owner in self.marks() if self.is_alive(owner)}
+
+    def marks(self) -> set[str]:
+        """Marks of all processes that ran here and were not buried yet."""
+        return {path.stem for path in self._folder.glob("*.lock")}
 
     def _path(self, owner: str) -> Path:
         return self._folder / f"{owner}.lock"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hoasi.messages import explain, money, say
-from hoasi.records import Batch, Entry, Generation, Plan, Planned, Reply, State
+from hoasi.records import OPEN_STATES, Batch, Entry, Generation, Paid, Plan, Planned, Reply, State
 
 SKIPPED = "skipped_existing"
 _BAD = (State.FAILED, State.CANCELLED, State.EXPIRED)
@@ -24,7 +24,7 @@ def entry(generation: Generation, workspace: Path, batch: Batch) -> Entry:
         id=generation.id,
         scene_id=planned.request.scene.id,
         state=SKIPPED if generation.id in batch.skipped else state,
-        paid="no" if is_old else generation.paid,
+        paid="no" if is_old else _paid(generation),
         cost_usd=0.0 if is_old else generation.cost_usd,
         provider=planned.provider,
         model=planned.model,
@@ -35,6 +35,13 @@ def entry(generation: Generation, workspace: Path, batch: Batch) -> Entry:
         expected_seconds=planned.expected_s if generation.state.is_open else None,
         notes=tuple(notes),
     )
+
+
+def _paid(generation: Generation) -> Paid:
+    """Of what is still at work nobody can say that it costs nothing."""
+    is_sent = generation.state.is_open and generation.state is not State.QUEUED
+    is_free = generation.planned.price.usd == 0 or generation.copy_of is not None
+    return "unknown" if is_sent and not is_free else generation.paid
 
 
 def planned_entry(planned: Planned, workspace: Path) -> Entry:
@@ -79,7 +86,8 @@ def summary(entries: Sequence[Entry]) -> str:
     known = sum(e.cost_usd or 0.0 for e in entries)
     folders = sorted({str(Path(path).parent) for e in entries for path in e.outputs})
     where = [say("summary.where", folder=folder) for folder in folders[:3]]
-    doubt = [say("summary.cost_unknown")] if any(e.paid == "unknown" for e in entries) else []
+    is_unclear = any(e.paid == "unknown" and e.state not in OPEN_STATES for e in entries)
+    doubt = [say("summary.cost_unknown")] if is_unclear else []
     cost = say("summary.cost", cost=money(known))
     return " ".join([say("summary.line", parts=", ".join(parts)), *where, cost, *doubt])
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import sqlite3
 import time
 from collections.abc import Callable, Collection, Sequence
 
@@ -43,8 +44,10 @@ class Runner:
         self._lines: dict[str, Line] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._parked: set[str] = set()
-        self._shop = Shop(settings, ledger, Street(frozenset(self._origins())), self.owner, self._wait_for_one)
+        street = Street(frozenset(self._origins()))
+        self._shop = Shop(settings, ledger, street, self.owner, self._wait_for_one, self._bring_back)
         self._is_open = False
+        self._buried_at = 0.0
         self._pulse: asyncio.Task[None] | None = None
         self._has_work = asyncio.Event()
 
@@ -107,18 +110,28 @@ class Runner:
                 self._tasks[generation.id] = asyncio.create_task(self._run(line))
         self._has_work.set()
 
+    def again(self, generation: Generation) -> Generation:
+        """Bring an ended one back without paying: fetch from the provider, copy again, or draw again what is free."""
+        is_local_work = generation.copy_of is not None or generation.planned.price.usd == 0
+        state = State.QUEUED if is_local_work else State.FETCHING
+        try:
+            opened = self._ledger.reopen(generation.id, self.owner, state, problem=None)
+        except LostOwnership:  # somebody else brings it back already
+            return self._ledger.get([generation.id])[0]
+        self.work([opened])
+        return opened
+
     async def _run(self, line: Line) -> None:
         """One generation to its end. A bug of ours leaves it as the ledger has it, for the next start."""
         name = line.generation.id
         try:
             await advance(line)
+        except LostOwnership:
+            log.warning("%s is in other hands now", name)
+            return
         except Exception as error:
             log.exception("%s stopped by an error of ours", name)
-            problem = Problem(
-                kind="Bug", key="internal", facts={"id": name, "name": type(error).__name__}, retry="later"
-            )
-            with contextlib.suppress(LostOwnership):
-                line.save(owner=None, problem=problem.model_dump(mode="json"))
+            self._leave(line, type(error).__name__)
         finally:
             self._lines.pop(name, None)
             self._tasks.pop(name, None)
@@ -126,6 +139,13 @@ class Runner:
             self._parked.add(name)
         else:
             self._on_end(line.generation)
+
+    def _leave(self, line: Line, error: str) -> None:
+        """Nobody works on it until somebody asks. If not even that can be written, it stays ours until then."""
+        facts = {"id": line.generation.id, "name": error}
+        problem = Problem(kind="Bug", key="internal", facts=facts, paid=line.may_be_paid, retry="later")
+        with contextlib.suppress(LostOwnership, sqlite3.Error):
+            line.park(problem)
 
     def stop(self, ids: Sequence[str]) -> None:
         """Cancel: ours at their next moment, others' through the ledger."""
@@ -158,13 +178,14 @@ class Runner:
 
     def _unfinished(self, ids: Sequence[str]) -> list[str]:
         """Those still worth waiting for; what lost its process is taken up here."""
-        states = self._ledger.states(ids)
-        orphans = [
-            i for i, (state, owner) in states.items() if state.is_open and owner is None and i not in self._parked
-        ]
+        waited = {i: owner for i, (state, owner) in self._ledger.states(ids).items() if state.is_open}
+        orphans = [i for i, owner in waited.items() if owner is None and i not in self._parked]
         if orphans:
             self.take_up(tuple(OPEN_STATES), orphans)
-        return [i for i, (state, _) in states.items() if state.is_open and i not in self._parked]
+        others = [i for i, owner in waited.items() if owner not in {None, self.owner}]
+        if others:
+            self._bury_dead_sometimes()
+        return [i for i in waited if i in self._tasks or i in others]
 
     async def _something(self, waiting: list[str], left_s: float | None) -> None:
         """Wait until all of ours have ended; look now and then when others work on some."""
@@ -179,6 +200,10 @@ class Runner:
     async def _wait_for_one(self, name: str) -> Generation:
         return (await self.wait([name]))[0]
 
+    async def _bring_back(self, generation: Generation) -> Generation:
+        self.again(generation)
+        return await self._wait_for_one(generation.id)
+
     # ------------------------------------------------------------------ the pulse
 
     async def _beat(self) -> None:
@@ -188,15 +213,28 @@ class Runner:
             if not self._tasks:
                 self._has_work.clear()
                 continue
-            for name in self._ledger.stops(self.owner):
-                if name in self._lines:
-                    self._lines[name].stop()
+            try:
+                self._look_around()
+            except (sqlite3.Error, OSError):
+                log.exception("the pulse missed a beat")
+
+    def _look_around(self) -> None:
+        """Carry out what others want cancelled; take over what dead processes left."""
+        for name in self._ledger.stops(self.owner):
+            if name in self._lines:
+                self._lines[name].stop()
+        self._bury_dead()
+        self.take_up(PAID_STATES, [i for i in self._ledger.orphans(PAID_STATES) if i not in self._parked])
+
+    def _bury_dead_sometimes(self) -> None:
+        """Who waits for others sees within a second that they died, whether or not there is work of our own."""
+        if time.monotonic() >= self._buried_at + PULSE_S:
             self._bury_dead()
-            self.take_up(PAID_STATES, [i for i in self._ledger.orphans(PAID_STATES) if i not in self._parked])
 
     def _bury_dead(self) -> None:
-        """Free what dead processes owned, and remove their half-written files."""
-        dead = [owner for owner in self._ledger.owners() if not self._presence.is_alive(owner)]
+        """Free what dead processes owned, and remove their marks and their half-written files."""
+        self._buried_at = time.monotonic()
+        dead = [o for o in self._ledger.owners() | self._presence.marks() if not self._presence.is_alive(o)]
         for owner in dead:
             self._ledger.release(owner)
             self._presence.bury(owner)

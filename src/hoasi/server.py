@@ -20,7 +20,8 @@ from mcp.server.caching import CacheHint
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.mcpserver import MCPServer
 
-from hoasi.errors import NotSupported
+from hoasi import settings
+from hoasi.errors import NotSupported, PathRefused
 from hoasi.tools import tools
 from hoasi.tools._life import Life
 
@@ -57,7 +58,8 @@ def build(workspace: Path | str | None = None, env_file: Path | str | None = Non
         workspace: root with `jobs/`; default: the nearest such folder at or above the current one.
         env_file: file with keys instead of the workspace's `.env`.
     """
-    _log_to_stderr()
+    places = _path(workspace), _path(env_file)
+    _log_to_stderr(*places)
     with _without_rich():
         return MCPServer(
             NAME,
@@ -66,7 +68,7 @@ def build(workspace: Path | str | None = None, env_file: Path | str | None = Non
             version=version(NAME),
             tools=[*tools()],
             log_level="WARNING",
-            lifespan=_lifespan(_path(workspace), _path(env_file)),
+            lifespan=_lifespan(*places),
             cache_hints={"tools/list": CacheHint(ttl_ms=TOOLS_KEEP_MS, scope="public")},
             middleware=[_note_answer],
         )
@@ -78,11 +80,7 @@ def serve_stdio(workspace: Path | str | None = None, env_file: Path | str | None
 
 
 def serve_http(
-    workspace: Path | str | None = None,
-    env_file: Path | str | None = None,
-    *,
-    port: int = 8931,
-    host: str = "127.0.0.1",
+    workspace: Path | str | None = None, env_file: Path | str | None = None, port: int = 8765, host: str = LOOPBACK[0]
 ) -> None:
     """Serve over streamable HTTP (SSE) at `http://<host>:<port>/mcp`, on this machine only, until interrupted.
 
@@ -130,7 +128,11 @@ async def _note_answer(ctx: ServerRequestContext[Life], call_next: CallNext) -> 
 
 
 class _OneLine(logging.Formatter):
-    """A record as one line of JSON, a traceback included."""
+    """A record as one line of JSON, a traceback included, a secret never."""
+
+    def __init__(self, workspace: Path | None, env_file: Path | None) -> None:
+        super().__init__()
+        self._places = workspace, env_file
 
     def format(self, record: logging.LogRecord) -> str:
         told: dict[str, Any] = {
@@ -141,15 +143,24 @@ class _OneLine(logging.Formatter):
         }
         if record.exc_info:
             told["error"] = self.formatException(record.exc_info)
-        return json.dumps(told, ensure_ascii=False)
+        text = json.dumps(told, ensure_ascii=False)
+        for secret in self._secrets():
+            text = text.replace(secret, "***")
+        return text
+
+    def _secrets(self) -> tuple[str, ...]:
+        try:
+            return settings.read(*self._places).secrets()
+        except PathRefused:  # then no key was read either
+            return ()
 
 
-def _log_to_stderr() -> None:
+def _log_to_stderr(workspace: Path | None, env_file: Path | None) -> None:
     """Unless the program around us has its own logging."""
     if logging.root.handlers:
         return
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_OneLine())
+    handler.setFormatter(_OneLine(workspace, env_file))
     logging.root.addHandler(handler)
     logging.root.setLevel(logging.WARNING)
 

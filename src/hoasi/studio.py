@@ -148,9 +148,14 @@ class Studio:
         gates.keys(plan, self.settings)
         if ask.no_faces or (ask.consent or "").strip():
             self._record(plan, ask)
+        self._pass(plan)
+        return await self.engine.begin(plan, limits.check, overwrite=ask.overwrite, resubmit=ask.resubmit)
+
+    def _pass(self, plan: Plan) -> None:
+        """Every gate before money."""
+        gates.keys(plan, self.settings)
         gates.permitted(plan, self.settings)
         gates.folders(plan, self.settings)
-        return await self.engine.begin(plan, limits.check, overwrite=ask.overwrite, resubmit=ask.resubmit)
 
     async def wait(self, batch: Batch, timeout_s: float | None = None) -> Reply:
         """The result, or how far it is when the time is over; the work goes on."""
@@ -242,14 +247,18 @@ class Studio:
         """Settle an `unknown`: buy again, attach what was found at the provider, or give it up.
 
         Raises:
-            WrongInput: it is not unknown, or the receipt is missing.
+            WrongInput: it is not unknown, the receipt is missing, or buying again does not pass the gates.
         """
         generation = self.generations([name])[0]
+        planned = generation.planned
         if generation.state is not State.UNKNOWN:
             raise WrongInput("not_unknown", id=name, state=generation.state.value)
         if how == "attach" and not (receipt or "").strip():
             raise WrongInput("receipt_missing", id=name)
-        settled = await self.engine.resolve(generation, how, receipt or "")
+        limits = gates.budget(Ask(), self.settings)
+        if how == "resubmit":
+            self._pass(Plan(job_id=planned.job_id, output_dir=planned.output_dir, items=(planned,)))
+        settled = await self.engine.resolve(generation, how, receipt or "", limits.check)
         return await self.wait(Batch(ids=(settled,)), timeout_s)
 
 

@@ -21,13 +21,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
 
-from hoasi.addresses import Origin, PrivateAddressError, PublicOnly, is_literal, is_public, origin_of
+from hoasi.addresses import Origin, PrivateAddressError, PublicOnly, may_be_asked, origin_of
 
 CONNECT_S = 10.0
 READ_S = 60.0
@@ -73,10 +73,7 @@ class Reply:
     @cached_property
     def json(self) -> Any:
         """The body as JSON, or None when it is none."""
-        try:
-            return json.loads(self.body)
-        except ValueError:
-            return None
+        return _parsed(self.body)
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -87,7 +84,7 @@ class Reply:
     def retry_after_s(self) -> float | None:
         """`Retry-After` in seconds where it is a number (its date form is not used by our providers)."""
         text = self.headers.get("retry-after", "").strip()
-        return float(text) if text.replace(".", "", 1).isdigit() else None
+        return float(text) if text.isascii() and text.replace(".", "", 1).isdigit() else None
 
 
 class Street:
@@ -132,15 +129,14 @@ class Street:
         Raises:
             AddressRefused: the scheme, a user name in it, or a literal private address.
         """
-        try:
-            parts, is_trusted = urlsplit(url), self.is_trusted(url)
-        except ValueError as error:
-            raise AddressRefused("address refused") from error
-        if is_trusted:
+        if self.is_trusted(url):
             return
-        if parts.scheme != "https" or not parts.hostname or parts.username is not None:
-            raise AddressRefused("address refused")
-        if is_literal(parts.hostname) and not is_public(parts.hostname):
+        try:
+            parts = httpx.URL(url)
+            parts.host.encode("idna")
+        except (httpx.InvalidURL, ValueError) as error:
+            raise AddressRefused("address refused") from error
+        if parts.scheme != "https" or parts.userinfo or not may_be_asked(parts.raw_host.decode("ascii")):
             raise AddressRefused("address refused")
 
     @asynccontextmanager
@@ -178,7 +174,7 @@ class Street:
             self.check(url)
             async with self.open("GET", url, kind="known" if self.is_trusted(url) else "open") as response:
                 if response.is_redirect:
-                    url = urljoin(url, response.headers.get("location", ""))
+                    url = _joined(url, response.headers.get("location", ""))
                     continue
                 if response.is_success:
                     await _pour(response, take, limit)
@@ -190,6 +186,13 @@ class Street:
         for client in self._clients.values():
             await client.aclose()
         self._clients.clear()
+
+
+def _joined(url: str, location: str) -> str:
+    try:
+        return urljoin(url, location)
+    except ValueError as error:
+        raise AddressRefused("address refused") from error
 
 
 async def _pour(response: httpx.Response, take: Callable[[bytes], object], limit: int) -> None:
@@ -204,6 +207,8 @@ async def _pour(response: httpx.Response, take: Callable[[bytes], object], limit
 def _trouble(error: httpx.RequestError) -> WireTrouble:
     """Sort a failure by what it proves (see the module's text)."""
     cause = error.__cause__
+    if isinstance(cause, aiohttp.InvalidURL):
+        return AddressRefused("address refused")
     if isinstance(cause, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
         is_private = isinstance(getattr(cause, "os_error", None), PrivateAddressError)
         return AddressRefused("address refused") if is_private else NotSent(type(cause).__name__)
@@ -278,8 +283,13 @@ def _event(line: str) -> dict[str, Any] | None:
     """The object of a `data:` line; comments, names and blanks give None."""
     if not line.startswith("data:"):
         return None
-    try:
-        value = json.loads(line[5:])
-    except ValueError:
-        return None
+    value = _parsed(line[5:])
     return value if isinstance(value, dict) else None
+
+
+def _parsed(text: str | bytes) -> Any:
+    """What JSON says, or None where it is none (or nested so deep that only malice explains it)."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None

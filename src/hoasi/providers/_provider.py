@@ -95,6 +95,7 @@ class Provider(Protocol):
         ...
 
 
+@runtime_checkable
 class Follows(Protocol):
     """Gives a receipt and makes the picture meanwhile."""
 

@@ -98,9 +98,9 @@ class Fal:
         asked = {"file_name": item.path.rsplit("/", 1)[-1], "content_type": item.media_type}
         start = await wire.call("POST", wire.url("rest", "storage/upload/initiate?storage_type=fal-cdn-v3"), json=asked)
         if not start.is_ok or not {"upload_url", "file_url"} <= start.fields.keys():
-            raise fal_replies.unanswered(start)
+            raise fal_replies.unstored(start)
         headers = {"content-type": item.media_type}
-        put = await wire.call("PUT", start.fields["upload_url"], content=content, headers=headers, with_key=False)
+        put = await wire.call("PUT", str(start.fields["upload_url"]), content=content, headers=headers, with_key=False)
         if not put.is_ok:
             raise TryAgain(put.status)
         return str(start.fields["file_url"])

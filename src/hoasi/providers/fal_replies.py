@@ -1,7 +1,7 @@
 """Translator for fal.ai: what its answers mean (docs.fal.ai/errors, read 2026-11-21).
 
-Errors have two shapes. A: `detail` is a list of objects with `type`; B: `detail` is a text, with `error_type`. We decide
-on the type, never on the text, and never keep `input` (it echoes prompts and addresses).
+Errors have two shapes. A: `detail` is a list of objects with `type`; B: `detail` is a text, with `error_type`. We
+decide on the type, never on the text, and never keep `input` (it echoes prompts and addresses).
 """
 
 from __future__ import annotations
@@ -74,18 +74,24 @@ def status(event: dict[str, Any]) -> Pending | Ready:
 
 def done(reply: Reply, ready: Ready) -> Done:
     """The media of a result; a result without any is a failure."""
-    listed = reply.fields.get("images") or [reply.fields.get("image"), reply.fields.get("video")]
+    images = reply.fields.get("images")
+    listed = images if isinstance(images, list) else [reply.fields.get("image"), reply.fields.get("video")]
     found = [item for item in listed if isinstance(item, dict) and isinstance(item.get("url"), str)]
     if not found:
         raise ProviderRefused("no_media", provider="fal", detail=ready.error or ready.error_type, paid="unknown")
     facts = {name: reply.fields[name] for name in ("seed",) if isinstance(reply.fields.get(name), int)}
-    return Done(tuple(Output(url=item["url"], media_type=item.get("content_type")) for item in found), facts)
+    return Done(tuple(Output(url=item["url"]) for item in found), facts)
 
 
 def unanswered(reply: Reply) -> Exception:
     """A free question that got no answer: gone, not allowed, or not now."""
     if reply.status in {404, 410}:
         return ResultExpired("result_expired", provider="fal", status=reply.status)
+    return unstored(reply)
+
+
+def unstored(reply: Reply) -> Exception:
+    """An upload that was not taken: not allowed, or not now; nothing was paid yet."""
     if reply.status in {401, 403}:
         return KeyRejected("key_rejected", provider="fal", status=reply.status)
     return TryAgain(reply.status, reply.retry_after_s)

@@ -1,0 +1,82 @@
+"""Doors (floor 5): may reference pictures leave the machine? The client asks its user; the answer is recorded.
+
+Works in both eras of the protocol: the SDK asks during the call, or lets the client call again with the answer.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from mcp.server.mcpserver import AcceptedElicitation, Context, Elicit, ElicitationResult, Resolve
+from pydantic import BaseModel, ConfigDict, Field
+
+from hoasi.ask import Ask
+from hoasi.errors import ConsentMissing
+from hoasi.messages import say
+from hoasi.sources import few
+from hoasi.tools._client import can_be_asked, name_of
+from hoasi.tools._life import studio_of
+from hoasi.tools._options import Making
+
+if TYPE_CHECKING:
+    from hoasi.studio import Studio
+
+Shows = Literal["no_face", "consent_given", "no_consent"]
+_CHOICES: tuple[Shows, ...] = ("no_face", "consent_given", "no_consent")
+
+
+def _in_words(schema: dict[str, Any]) -> None:
+    schema["title"] = say("consent_form.shows")
+    schema["enumNames"] = [say(f"consent_form.{choice}") for choice in _CHOICES]
+
+
+def _as_said(schema: dict[str, Any]) -> None:
+    schema["title"] = say("consent_form.words")
+
+
+def _bare(schema: dict[str, Any]) -> None:
+    """A user needs neither our docstring nor a class name."""
+    schema.pop("description", None)
+    schema.pop("title", None)
+
+
+class Form(BaseModel):
+    """What the user answers; rendered in the user's language when it is shown."""
+
+    model_config = ConfigDict(json_schema_extra=_bare)
+
+    shows: Annotated[Shows, Field(json_schema_extra=_in_words)]
+    words: Annotated[str, Field(json_schema_extra=_as_said)] = ""
+
+
+async def _question(ctx: Context, call: Making) -> Form | Elicit[Form] | None:
+    """Ask only where a picture would leave, nothing is recorded or said, and somebody can be asked."""
+    if call.dry_run or not can_be_asked(ctx):
+        return None
+    studio = await studio_of(ctx)
+    if (call.consent or call.no_faces) and not studio.settings.consent_is_strict:
+        return None
+    missing = await studio.missing_consent(call.ask(name_of(ctx)))
+    if not missing:
+        return None
+    return Elicit(say("consent_form.question", pictures=few([item.written for item in missing])), Form)
+
+
+Permission = Annotated[ElicitationResult[Form], Resolve(_question)]
+"""A hidden parameter: the user's answer, or nothing where nothing had to be asked."""
+
+
+async def settle(studio: Studio, ask: Ask, permission: object) -> None:
+    """Record what the user answered.
+
+    Raises:
+        ConsentMissing: the user said no, or closed the question.
+    """
+    said = permission.data if isinstance(permission, AcceptedElicitation) else Form(shows="no_consent")
+    if said is None:
+        return
+    if said.shows == "no_consent":
+        raise ConsentMissing("consent_declined", pictures=", ".join(ask.references) or "-")
+    words = "" if said.shows == "no_face" else (said.words.strip() or say("consent_form.consent_given"))
+    asked = ask.model_copy(update={"by": "elicitation"})
+    await studio.record_consent(asked, words=words, no_faces=said.shows == "no_face")

@@ -1,0 +1,135 @@
+"""Doors (floor 5): what all tools share: slim schemas, nothing unknown accepted, refusals in the user's words.
+
+A tool is one function of a record `Call`; the record's fields are the tool's flat parameters.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import logging
+from collections.abc import Callable
+from typing import Any, ClassVar, Self, cast, get_origin
+
+from mcp.server.mcpserver import Context
+from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
+from mcp.server.mcpserver.tools import Tool
+from mcp.types import ToolAnnotations
+from pydantic import ValidationError, model_validator
+from pydantic_core import ErrorDetails
+
+from hoasi.errors import ConsentMissing, HoasiError, WrongInput
+from hoasi.messages import say
+from hoasi.records import Record
+from hoasi.tools._life import life_of
+from hoasi.tools._results import refusal
+from hoasi.tools._schema import slim, untitled
+
+log = logging.getLogger("hoasi.server")
+
+
+class Parameters(Record):
+    """What one tool takes. `null` means not given; a list may come as JSON text or as its only element."""
+
+    known: ClassVar[frozenset[str]] = frozenset()
+    """Parameters that another tool explains."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lenient(cls, given: dict[str, Any]) -> dict[str, Any]:
+        return {name: cls._listed(name, value) for name, value in given.items() if value is not None}
+
+    @classmethod
+    def _listed(cls, name: str, value: Any) -> Any:
+        field = cls.model_fields.get(name)
+        is_list = field is not None and get_origin(field.annotation) is tuple
+        if not (is_list and isinstance(value, str)):
+            return value
+        try:
+            parsed = json.loads(value)
+        except (ValueError, RecursionError):
+            return [value]
+        return parsed if isinstance(parsed, list) else [value]
+
+
+class AgentTool(Tool):
+    """A tool as an agent wants it: a slim schema, nothing unknown accepted, refusals that say what to do."""
+
+    @classmethod
+    def of(cls, fn: Callable[..., Any], hints: ToolAnnotations) -> Self:
+        """The tool of a function `fn(ctx, call, ...)`; its docstring is the description."""
+        title, description = fn.__name__.replace("_", " ").capitalize(), " ".join((fn.__doc__ or "").split())
+        tool = cast("Self", cls.from_function(fn, title=title, description=description, annotations=hints))
+        tool.parameters = slim(
+            tool.record.model_json_schema(), first=tool.record.__annotations__, silent=tool.record.known
+        )
+        metadata = tool.fn_metadata
+        metadata.output_schema = None if metadata.output_schema is None else untitled(metadata.output_schema)
+        return tool
+
+    @property
+    def record(self) -> type[Parameters]:
+        """The tool's parameters."""
+        return cast("type[Parameters]", self.fn_metadata.arg_model.model_fields["call"].annotation)
+
+    async def run(
+        self,
+        arguments: dict[str, Any],
+        context: Context[Any, Any],
+        convert_result: bool = False,  # noqa: FBT001, FBT002
+    ) -> Any:
+        """Run it; whatever our own code refuses comes back as a result that explains itself.
+
+        Raises:
+            MCPError: the protocol's own errors.
+        """
+        life_of(context).speak()
+        try:
+            return await super().run({"call": arguments}, context, convert_result)
+        except ToolError as error:
+            return refusal(self._meant(error))
+
+    def _meant(self, error: ToolError) -> HoasiError:
+        """What went wrong, as one of our errors."""
+        cause = error.__cause__
+        if isinstance(cause, HoasiError):
+            log.info("%s refused: %s", self.name, cause)
+            return cause
+        if isinstance(cause, ValidationError) and not isinstance(error, UnexpectedToolError):
+            lines = [_line(detail, self.record) for detail in cause.errors(include_url=False)]
+            return WrongInput("arguments_wrong", tool=self.name, lines="\n".join(f"- {line}" for line in lines))
+        if isinstance(cause, ToolError) and not isinstance(cause, UnexpectedToolError):
+            return ConsentMissing("consent_answer_unusable")
+        log.error("%s stopped by an error of ours", self.name, exc_info=cause)
+        reads_only = self.annotations is not None and self.annotations.read_only_hint
+        return HoasiError("tool_stopped", tool=self.name, paid="no" if reads_only else "unknown")
+
+
+# ---------------------------------------------------------------------- arguments
+
+
+_BOUNDS = {
+    "greater_than_equal": ("at_least", "ge"),
+    "less_than_equal": ("at_most", "le"),
+    "string_too_short": ("not_empty", "min_length"),
+    "too_short": ("not_empty", "min_length"),
+    "too_long": ("at_most", "max_length"),
+    "literal_error": ("one_of", "expected"),
+    "enum": ("one_of", "expected"),
+}
+_KINDS = ("string", "int", "float", "bool", "tuple", "model", "dict")
+
+
+def _line(detail: ErrorDetails, record: type[Parameters]) -> str:
+    """One wrong argument in the user's language."""
+    name, kind = ".".join(map(str, detail["loc"][1:])) or "-", detail["type"]
+    if kind == "extra_forbidden":
+        near = difflib.get_close_matches(name, record.model_fields, n=1, cutoff=0.5)
+        return say("argument.unknown", name=name, near=(near or [", ".join(record.model_fields)])[0])
+    if kind == "missing":
+        return say("argument.missing", name=name)
+    if kind in _BOUNDS:
+        key, fact = _BOUNDS[kind]
+        return say(f"argument.{key}", name=name, limit=detail.get("ctx", {}).get(fact, ""))
+    wanted = next((word for word in _KINDS if kind.startswith(word)), None)
+    return say(f"argument.{wanted}", name=name) if wanted else say("argument.other", name=name)

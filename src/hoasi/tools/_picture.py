@@ -1,0 +1,50 @@
+"""Doors (floor 5): the only place where a result holds a picture itself."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+
+import anyio.to_thread
+from mcp.types import CallToolResult, ImageContent, TextContent
+
+from hoasi import paths
+from hoasi.errors import FileBroken, NotFound, ResultBroken
+from hoasi.records import Generation
+
+
+def of_generation(generation: Generation, index: int) -> str:
+    """Workspace path of a generation's picture, counted from 1.
+
+    Raises:
+        NotFound: it has no such picture.
+    """
+    made = generation.artifacts
+    if not 1 <= index <= len(made):
+        raise NotFound("picture_missing", id=generation.id, index=index, count=len(made), state=generation.state.value)
+    return made[index - 1].path
+
+
+async def shown(workspace: Path, written: str, max_px: int) -> CallToolResult:
+    """A picture in the workspace, no side longer than `max_px`, after a line that says which.
+
+    Raises:
+        PathRefused: it lies outside. NotFound: no such file. FileBroken: not a picture we can show.
+    """
+    path = paths.inside(workspace, written, what="path")
+    if not path.is_file():
+        raise NotFound("view_no_file", path=written)
+    data, media_type = await anyio.to_thread.run_sync(_small, path, max_px)
+    line = json.dumps({"path": str(path), "size_bytes": path.stat().st_size}, ensure_ascii=False)
+    picture = ImageContent(type="image", data=base64.b64encode(data).decode("ascii"), mime_type=media_type)
+    return CallToolResult(content=[TextContent(type="text", text=line), picture])
+
+
+def _small(path: Path, max_px: int) -> tuple[bytes, str]:
+    from hoasi.media import image
+
+    try:
+        return image.small(path, max_px)
+    except ResultBroken as error:  # nothing was bought here: it is the caller's file
+        raise FileBroken(error.key, file=path.name, **error.facts) from error

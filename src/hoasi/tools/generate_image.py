@@ -1,0 +1,35 @@
+"""Door (floor 5): pictures from one prompt."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from mcp.server.mcpserver import Context
+from pydantic import Field
+
+from hoasi.ask import Ask
+from hoasi.tools._consent import Permission
+from hoasi.tools._options import Making
+from hoasi.tools._results import Answer
+from hoasi.tools._waiting import make
+
+
+class Call(Making):
+    """One prompt."""
+
+    known = frozenset()
+
+    prompt: Annotated[str, Field(min_length=1, description="English works best")]
+    scene_id: Annotated[str | None, Field(description="names the file")] = None
+
+    def ask(self, client: str) -> Ask:
+        """One prompt, for one scene at most."""
+        return self._ask(client, prompt=self.prompt, scene_ids=(self.scene_id,) if self.scene_id else ())
+
+
+async def generate_image(ctx: Context, call: Call, permission: Permission) -> Answer:
+    """Make pictures from one prompt; for scenes use generate_from_creative_plan or generate_batch. fal: about $0.04
+    and 10 s each; local: free sketch. Safe to repeat, never paid twice. Returns absolute paths, cost and `next`:
+    follow it, also while pictures still run.
+    """
+    return await make(ctx, call, permission)

@@ -1,0 +1,89 @@
+"""What agents read of our tools in every session: small, complete, and reviewed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mcp.client import Client
+
+from hoasi.catalogue import PROVIDERS
+from hoasi.server import INSTRUCTIONS, build
+from hoasi.sources.prompt import style_names
+from hoasi.tools import REGISTRY, model_visible_bytes, snapshot, tools
+from hoasi.tools.__main__ import write
+
+SCHEMAS = Path(__file__).parents[2] / "schemas" / "tools"
+VISIBLE_BYTES = 6418
+"""Today's size. Lower it when it falls; raise it only on purpose: 14 tools must fit into 12,000."""
+
+
+def schema(name: str) -> dict[str, Any]:
+    (tool,) = [tool for tool in tools() if tool.name == name]
+    return snapshot(tool)
+
+
+def test_the_snapshots_in_the_repository_are_current(tmp_path: Path) -> None:
+    """`schemas/tools` holds exactly what clients get; `python -m hoasi.tools` renews it."""
+    fresh = {path.name: path.read_text(encoding="utf-8") for path in write(tmp_path)}
+    assert fresh == {path.name: path.read_text(encoding="utf-8") for path in SCHEMAS.glob("*.json")}
+
+
+def test_renewing_removes_the_snapshot_of_a_tool_that_is_gone(tmp_path: Path) -> None:
+    """No snapshot outlives its tool."""
+    (tmp_path / "old_tool.json").write_text("{}", encoding="utf-8")
+    assert tmp_path / "old_tool.json" not in write(tmp_path)
+    assert not (tmp_path / "old_tool.json").exists()
+
+
+def test_all_tools_together_stay_within_their_bytes() -> None:
+    """Names, descriptions and input schemas of all tools never grow by accident."""
+    sizes = {tool.name: model_visible_bytes(tool) for tool in tools()}
+    assert sum(sizes.values()) <= VISIBLE_BYTES, sizes
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])
+async def test_a_client_is_listed_exactly_the_snapshots(workspace: Path, mode: str) -> None:
+    """What the server lists is what was reviewed, in the registry's order."""
+    async with Client(build(workspace), mode=mode) as client:
+        listed = (await client.list_tools()).tools
+    assert [tool.name for tool in listed] == list(REGISTRY)
+    for tool in listed:
+        sent = tool.model_dump(mode="json", by_alias=True, exclude_none=True)
+        assert json.loads((SCHEMAS / f"{tool.name}.json").read_text(encoding="utf-8")) == sent
+
+
+@pytest.mark.parametrize("name", REGISTRY)
+def test_every_tool_explains_itself_and_takes_nothing_unknown(name: str) -> None:
+    """A description, typed flat parameters, no unknown ones, and an output schema unless it shows a picture."""
+    told = schema(name)
+    assert 40 <= len(told["description"]) <= 400
+    assert told["inputSchema"]["additionalProperties"] is False
+    assert all("type" in field for field in told["inputSchema"]["properties"].values())
+    assert "$ref" not in json.dumps(told["inputSchema"])
+    assert ("outputSchema" in told) == (name != "view_generation")
+
+
+@pytest.mark.parametrize("name", REGISTRY)
+def test_the_hints_are_true(name: str) -> None:
+    """Looking is read-only; making is never destructive and may be repeated; only cancelling destroys."""
+    hints = schema(name)["annotations"]
+    assert hints["readOnlyHint"] == (name in {"list_generations", "view_generation", "list_models"})
+    assert hints["destructiveHint"] == (name == "cancel_generations")
+    assert hints["idempotentHint"] is True
+
+
+def test_choices_come_from_the_house() -> None:
+    """A new provider or style needs no change in a tool."""
+    fields = schema("generate_image")["inputSchema"]["properties"]
+    assert fields["provider"]["enum"] == list(PROVIDERS)
+    assert fields["style"]["enum"] == list(style_names())
+
+
+def test_instructions_fit_every_client() -> None:
+    """At most 2 kB, and they say in which language to answer."""
+    assert len(INSTRUCTIONS.encode()) <= 2000
+    assert "Vietnamese" in INSTRUCTIONS
