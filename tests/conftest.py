@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from calls import PLAN, OpenStudio, check_invariants, fal_environ
-from hoasi import Studio
+from hoasi import Studio, flow, pace
 from hoasi.sandbox import Sandbox, serving
 
 
@@ -70,8 +70,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, float | None]]:
         asked.append((tries, told_s))
         return 0.02
 
-    monkeypatch.setattr("hoasi.pace.backoff_s", short)
-    monkeypatch.setattr("hoasi.flow.backoff_s", short)
+    for module in (flow, pace):
+        monkeypatch.setattr(module, "backoff_s", short)
     return asked
 
 

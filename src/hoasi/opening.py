@@ -15,7 +15,7 @@ from typing import Literal
 
 from hoasi.ledger import Ledger, generation_of, marks
 from hoasi.planning import slug
-from hoasi.records import Generation, Planned, Record, State
+from hoasi.records import Generation, Planned, Problem, Record, State
 
 
 class Opening(Record):
@@ -65,6 +65,7 @@ def _decide(desk: Desk, item: Planned, owner: str, *, overwrite: bool, resubmit:
     if made is not None:
         return _share(desk, item, owner, made)
     if may_buy_again:
+        desk.settle(bought)
         return Opening(kind="new", generation=desk.add(item, owner, attempt=bought.attempt + 1))
     return Opening(kind="unsettled", generation=bought)
 
@@ -117,6 +118,14 @@ class Desk:
             values,
         ).fetchone()
         return None if row is None else generation_of(row)
+
+    def settle(self, bought: Generation) -> None:
+        """An `unknown` that is bought again is no question any more; what it may have cost stays said."""
+        problem = Problem(kind="Cancelled", key="bought_again", paid="unknown").model_dump_json()
+        self._db.execute(
+            "UPDATE generation SET state=?, problem=? WHERE id=? AND state=?",
+            (State.CANCELLED, problem, bought.id, State.UNKNOWN),
+        )
 
     def requeue(self, copy: Generation, owner: str) -> Generation:
         """A free copy that failed earlier starts again."""
