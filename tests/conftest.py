@@ -63,7 +63,7 @@ def open_studio(workspace: Path, fal: str) -> OpenStudio:
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, float | None]]:
-    """Pauses between tries are short; gives the list of (try, what the provider said) that they were asked for."""
+    """Pauses between tries and between log writes are short; gives (try, what the provider said) of each try."""
     asked: list[tuple[int, float | None]] = []
 
     def short(tries: int, told_s: float | None = None) -> float:
@@ -72,6 +72,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, float | None]]:
 
     for module in (flow, pace):
         monkeypatch.setattr(module, "backoff_s", short)
+    monkeypatch.setattr("hoasi.scribe.PAUSE_S", 0.02)
     return asked
 
 

@@ -21,8 +21,8 @@ from hoasi.records import OPEN_STATES, Generation, Problem, State
 _SCHEMA = 1
 _OPEN = tuple(sorted(OPEN_STATES))
 _HELD = (State.SUBMITTING, State.RUNNING)
-SLOT_LIFE_S = 3600.0
-"""A submission older than this no longer holds one of the provider's places, whoever forgot it."""
+SLOT_LIFE_S = 600.0
+"""A submission that nobody follows any more holds one of the provider's places no longer than this."""
 _JSON = {"planned", "handle", "artifacts", "problem"}
 
 
@@ -156,7 +156,8 @@ class Ledger:
         now = time.time()
         with self._write() as db:
             held = db.execute(
-                "SELECT COUNT(*) FROM generation WHERE provider=? AND state IN (?, ?) AND submitted_at > ?",
+                "SELECT COUNT(*) FROM generation"
+                " WHERE provider=? AND state IN (?, ?) AND (owner IS NOT NULL OR submitted_at > ?)",
                 (provider, *_HELD, now - SLOT_LIFE_S),
             ).fetchone()[0]
             if held >= most:

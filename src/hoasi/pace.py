@@ -47,9 +47,11 @@ class Schedule:
         return min(max(math.sqrt(2 * PATIENCE_PRICE / self._hazard(elapsed_s)), SHORTEST_S), LONGEST_S)
 
     def _hazard(self, at_s: float) -> float:
-        log = math.log(max(at_s, 1e-3))
+        """Chance a second of ending now. What is late may take as long again: far out, the curve knows nothing."""
+        at_s = max(at_s, 1e-3)
+        log = math.log(at_s)
         left = max(1.0 - self._normal.cdf(log), 1e-6)
-        return max(self._normal.pdf(log) / (max(at_s, 1e-3) * left), 1e-6)
+        return max(self._normal.pdf(log) / (at_s * left), 1.0 / at_s if log > self._mean else 1e-6)
 
 
 def backoff_s(tries: int, told_s: float | None = None) -> float:

@@ -16,6 +16,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+import anyio
 import httpx
 import pytest
 from mcp.client import Client
@@ -24,6 +25,7 @@ from tooling import refused, told
 from hoasi.errors import NotSupported
 from hoasi.sandbox import Sandbox, serving_in_thread
 from hoasi.server import _OneLine, build, serve_http
+from hoasi.tools import _life
 
 FRONT_DOOR = Path(__file__).parents[2] / "server.py"
 HEAVY = {"PIL", "aiohttp", "httpx", "httpx_aiohttp", "rich", "sqlite3", "tomlkit", "typer"}
@@ -146,21 +148,21 @@ def test_killed_in_a_call_it_finishes_the_picture_by_itself_after_a_restart(work
         with running(workspace, **environ) as server:
             server.greet()
             server.send("tools/call", **CALL)
-            wait_for(lambda: receipts(workspace))
+            wait_for(lambda: generations(workspace, "handle IS NOT NULL"))
             server.process.kill()
             server.process.wait()
         assert list((workspace / "outputs").glob("*.png")) == []
         with running(workspace, **environ) as server:
             server.greet()
-            wait_for(lambda: list((workspace / "outputs").glob("*.png")))
+            wait_for(lambda: generations(workspace, "state = 'succeeded'"))
             reply = server.answer(server.send("tools/call", **CALL))["structuredContent"]
             server.rest()
     assert reply["generations"][0]["state"] == "skipped_existing"
     assert sandbox.stats()["submissions"] == 1
 
 
-def receipts(workspace: Path) -> list[Any]:
-    """Generations whose receipt is on disk."""
+def generations(workspace: Path, test: str) -> list[Any]:
+    """What the ledger on disk holds."""
     import sqlite3
 
     path = workspace / ".hoasi" / "ledger.db"
@@ -168,7 +170,7 @@ def receipts(workspace: Path) -> list[Any]:
         return []
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
         tables = db.execute("SELECT name FROM sqlite_master WHERE name='generation'").fetchall()
-        return db.execute("SELECT id FROM generation WHERE handle IS NOT NULL").fetchall() if tables else []
+        return db.execute(f"SELECT id FROM generation WHERE {test}").fetchall() if tables else []
 
 
 def wait_for(is_so: Any) -> None:
@@ -247,6 +249,46 @@ async def test_sentences_are_in_the_language_of_the_setting(workspace: Path, mon
         unknown = refused(await client.call_tool("get_generations", {"ids": ["nobody"]}))
     assert "required parameter" in wrong["message"]
     assert unknown["message"].isascii()
+
+
+@pytest.mark.anyio
+async def test_waking_waits_for_the_first_answer(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine starts by itself, but not before a client was answered."""
+    monkeypatch.setattr(_life, "HEAD_START_S", 600.0)
+    monkeypatch.setattr(_life, "SETTLE_S", 0.0)
+    ledger_of(workspace)
+    life = _life.Life(workspace, None)
+    async with anyio.create_task_group() as group:
+        group.start_soon(life.wake)
+        await anyio.sleep(0.2)
+        assert life._studio is None
+        life.answered.set()
+    assert life._studio is not None
+    assert (await life.studio()).start() == []
+    await life.close()
+
+
+@pytest.mark.anyio
+async def test_a_silent_client_does_not_keep_paid_work_waiting(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a short while the engine starts although nobody said anything."""
+    monkeypatch.setattr(_life, "HEAD_START_S", 0.0)
+    ledger_of(workspace)
+    life = _life.Life(workspace, None)
+    await life.wake()
+    assert life._studio is not None
+    await life.close()
+
+
+@pytest.mark.anyio
+async def test_a_workspace_where_nothing_was_made_stays_untouched(workspace: Path) -> None:
+    """A server that starts in any folder leaves no trace in it, and loads nothing."""
+    life = _life.Life(workspace, None)
+    life.answered.set()
+    await life.wake()
+    assert life._studio is None
+    assert not (workspace / ".hoasi").exists()
 
 
 def test_a_log_line_is_one_line_without_secrets(workspace: Path) -> None:
