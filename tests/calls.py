@@ -72,6 +72,11 @@ def pictures(root: Path, job_id: str = "job-1") -> list[Path]:
     return sorted((root / "jobs" / job_id / "input" / "raw_assets" / "images" / "ai_generated").glob("*"))
 
 
+def files(root: Path) -> list[Path]:
+    """Every file of a workspace, hidden ones too."""
+    return [path for path in root.rglob("*") if path.is_file()]
+
+
 def content(path: str | Path) -> bytes:
     """The bytes of a file."""
     return Path(path).read_bytes()
@@ -90,9 +95,9 @@ async def until(is_so: Callable[[], bool]) -> None:
 
 def check_invariants(root: Path) -> None:
     """What is true after every test, however it went."""
-    files = [path for path in root.rglob("*") if path.is_file()]
-    assert not [path for path in files if path.name.endswith(".tmp")], "a temporary file was left"
-    for path in files:
+    found = files(root)
+    assert not [path for path in found if path.name.endswith(".tmp")], "a temporary file was left"
+    for path in found:
         assert SECRET.split(":")[1].encode() not in path.read_bytes(), f"a secret was written to {path}"
     for log in root.rglob("ai_image_generation.toml"):
         check_log(root, log)

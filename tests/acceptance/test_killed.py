@@ -24,7 +24,8 @@ LOST = {"intent written, nothing sent", "reply received, receipt not written"}
 
 def environ(url: str) -> dict[str, str]:
     """The environment of the real processes."""
-    return {**os.environ, **fal_environ(url), "PYTHONPATH": str(HERE.parent)}
+    path = os.pathsep.join(filter(None, (str(HERE.parent), os.environ.get("PYTHONPATH"))))
+    return {**os.environ, **fal_environ(url), "PYTHONPATH": path}
 
 
 def hoasi(workspace: Path, url: str, *words: str) -> tuple[int, dict[str, Any]]:

@@ -148,17 +148,23 @@ async def test_silence_never_lasts_longer_than_a_heartbeat(
     assert heard == sorted(set(heard))
 
 
-async def test_cancelling_takes_back_what_waits(connect: Connect, sandbox: Sandbox, monkeypatch: Any) -> None:
-    """All unfinished generations of a job are cancelled; what was finished stays."""
+async def test_cancelling_takes_back_what_was_chosen(
+    connect: Connect, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All unfinished generations of a job are cancelled, others go on; then everything; then there is nothing."""
     monkeypatch.setenv("HOASI_FAL_CONCURRENCY", "1")
     sandbox.change(latency_s=600, cancel_stops_running=True)
     async with connect() as client:
-        begun = told(await client.call_tool("generate_from_creative_plan", {"job_id": "job-1", "wait_seconds": 0}))
+        other = told(await client.call_tool("generate_image", {**CALL, "wait_seconds": 0}))["generations"][0]["id"]
         await submitted(sandbox, 1)
-        reply = told(await client.call_tool("cancel_generations", {"all_of_job": "job-1"}))
+        await client.call_tool("generate_from_creative_plan", {"job_id": "job-1", "wait_seconds": 0})
+        of_job = told(await client.call_tool("cancel_generations", {"all_of_job": "job-1"}))
+        still = told(await client.call_tool("get_generations", {"ids": [other], "wait_seconds": 0}))
+        everything = told(await client.call_tool("cancel_generations", {"everything": True}))
         nothing = told(await client.call_tool("cancel_generations", {"everything": True}))
-    assert len(begun["generations"]) == 2
-    assert {entry["state"] for entry in reply["generations"]} == {"cancelled"}
+    assert [entry["state"] for entry in of_job["generations"]] == ["cancelled", "cancelled"]
+    assert still["generations"][0]["state"] == "running"
+    assert [(e["id"], e["state"]) for e in everything["generations"]] == [(other, "cancelled")]
     assert nothing.get("generations", []) == []
     assert sandbox.stats()["submissions"] == 1
 

@@ -1,0 +1,189 @@
+"""What every provider promises; each provider's test inherits `ProviderContract` and names the provider."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import ClassVar, get_args
+from urllib.parse import urlsplit
+
+import pytest
+
+from hoasi import settings
+from hoasi.catalogue import PROVIDERS, Card, load
+from hoasi.errors import NotSupported
+from hoasi.planning import Site, plan_request
+from hoasi.providers import REGISTRY, provider
+from hoasi.providers._provider import Cancels, Follows, Provider, Uploads, Watches
+from hoasi.records import Input, Planned, Request
+
+OPERATIONS = set(get_args(Request.model_fields["operation"].annotation))
+"""What can be asked for today; cards of other operations only wait."""
+ALWAYS = {"references", "reference", "scene"}
+SITE = Site(job_id="job-1", output_dir="jobs/job-1/pictures")
+HERE = ("https://proxy.example", "http://127.0.0.1:9", "http://localhost:9", "http://[::1]:9", "https://proxy.example/x")
+NOT_HERE = (
+    "http://proxy.example", "http://127.0.0.1.proxy.example", "http://192.168.0.1", "http://0.0.0.0", "ftp://127.0.0.1",
+    "https://me:word@proxy.example", "https://proxy.example?to=x", "https://", "proxy.example", "http://127.0.0.1@x.example",
+)  # fmt: skip
+
+
+def picture(number: int = 1) -> Input:
+    """A reference picture as planning sees it."""
+    name = f"refs/{number}.png"
+    return Input(
+        written=name, path=name, sha256=f"{number:064x}", media_type="image/png", size_bytes=9, width=8, height=8
+    )
+
+
+def planned(card: Card, *, references: int = 0, **asked: object) -> Planned:
+    """One plan for a card, with so many reference pictures."""
+    names = tuple(picture(k).written for k in range(references))
+    wanted = {"prompt": "a kite", "provider": card.provider, "model": card.id, "references": names, **asked}
+    request = Request.model_validate(wanted)
+    inputs = [picture(k) for k in range(references)]
+    return plan_request(request, load(card.provider), inputs, SITE, request.prompt)[0]
+
+
+def told(environ: dict[str, str], root: Path, **dotenv: str) -> settings.Settings:
+    """Settings of a process with this environment in a workspace with this `.env`."""
+    (root / ".env").write_text("".join(f"{name}={value}\n" for name, value in dotenv.items()), encoding="utf-8")
+    return settings.read(root, environ=environ)
+
+
+class ProviderContract:
+    """Inherit, set `name`, and the promises of every provider are tested."""
+
+    name: ClassVar[str]
+
+    @property
+    def maker(self) -> Provider:
+        return provider(self.name)
+
+    @property
+    def cards(self) -> list[Card]:
+        return [card for card in load(self.name).cards if OPERATIONS & set(card.operations)]
+
+    def variable(self, role: str) -> str:
+        """Name of the address override of a role."""
+        return "_".join(["HOASI", self.name.upper(), *([role.upper()] if role else []), "URL"])
+
+    def test_its_facts_are_there(self) -> None:
+        """It is registered under its own name, has cards, places, a cap, fields, and a key page if it needs a key."""
+        maker = self.maker
+        assert (maker.name, self.name in REGISTRY, self.name in PROVIDERS) == (self.name, True, True)
+        assert maker.concurrency >= 1
+        assert maker.cap_s > 0
+        assert all(ours and theirs for ours, theirs in maker.fields.items())
+        assert "prompt" in maker.fields
+        assert bool(maker.secrets) == maker.key_page.startswith("https://")
+        assert list(maker.origins)[:1] in ([""], [])
+
+    def test_the_default_models_can_be_used(self) -> None:
+        """Each default is a card that does its operation and is not retired."""
+        catalogue = load(self.name)
+        assert set(catalogue.defaults) >= OPERATIONS
+        for operation, model in catalogue.defaults.items():
+            assert operation in catalogue.card(model).operations
+            assert catalogue.card(model).retired is None
+
+    def test_what_a_card_accepts_can_be_sent(self) -> None:
+        """No card claims a parameter that the provider has no field for."""
+        for card in self.cards:
+            asked = set(card.accepts)
+            if card.sizes.kind == "image_size":
+                asked = asked - {"aspect_ratio"} | {"size"}
+            assert asked <= set(self.maker.fields) | ALWAYS, card.id
+            assert ("references" in asked) == (card.references > 0), card.id
+
+    def test_what_planning_decides_can_be_sent(self) -> None:
+        """The parameters of a plan that asks for everything a card takes all have a field."""
+        for card in self.cards:
+            if card.retired is None:
+                assert set(fullest(card).parameters) <= set(self.maker.fields) | ALWAYS, card.id
+
+    def test_its_addresses_are_https(self) -> None:
+        """The keys travel encrypted, to a host and nothing but a host."""
+        for url in self.maker.origins.values():
+            parts = urlsplit(url)
+            assert (parts.scheme, parts.username, parts.query, url[-1:] == "/") == ("https", None, "", False)
+            assert parts.hostname
+
+    def test_each_address_can_be_overridden_alone(self, tmp_path: Path) -> None:
+        """`HOASI_<NAME>[_<ROLE>]_URL` moves one role; the others stay."""
+        for role, url in self.maker.origins.items():
+            said = told({self.variable(role): "https://proxy.example/"}, tmp_path)
+            assert said.origin(self.name, role, url) == "https://proxy.example"
+            for other, its in self.maker.origins.items():
+                assert other == role or said.origin(self.name, other, its) == its
+
+    def test_a_file_never_moves_an_address(self, tmp_path: Path) -> None:
+        """A `.env` in somebody's workspace cannot send the key elsewhere, nor switch to a sandbox."""
+        for role, url in self.maker.origins.items():
+            said = told({}, tmp_path, **{self.variable(role): "https://evil.example", "HOASI_SANDBOX": "1"})
+            assert said.origin(self.name, role, url) == url
+
+    @pytest.mark.parametrize("address", HERE)
+    def test_an_address_may_be_https_or_loopback(self, address: str, tmp_path: Path) -> None:
+        """Any https host, and plain http on this machine."""
+        for role, url in self.maker.origins.items():
+            assert told({self.variable(role): address}, tmp_path).origin(self.name, role, url) == address
+
+    @pytest.mark.parametrize("address", NOT_HERE)
+    def test_no_other_address_is_taken(self, address: str, tmp_path: Path) -> None:
+        """Plain http to another machine, names in addresses, queries and nonsense are refused by name."""
+        for role, url in self.maker.origins.items():
+            with pytest.raises(NotSupported) as refused:
+                told({self.variable(role): address}, tmp_path).origin(self.name, role, url)
+            assert refused.value.facts == {"name": self.variable(role)}
+
+    def test_keys_are_looked_for_in_their_order(self, tmp_path: Path) -> None:
+        """The first declared name that is set wins; the process comes before the file; blank is not set."""
+        names = self.maker.secrets
+        for number, name in enumerate(names):
+            rest = {later: f"key of {later}" for later in names[number:]}
+            blank = dict.fromkeys(names[:number], " ")
+            assert told({**blank, **rest}, tmp_path).secret(names) == f"key of {name}"
+            assert told({name: "process"}, tmp_path, **{name: "file"}).secret(names) == "process"
+            assert told({}, tmp_path, **{name: "file"}).secret(names) == "file"
+        assert told({}, tmp_path).secret(names) is None
+
+    def test_the_sandbox_never_gets_a_real_key(self, tmp_path: Path) -> None:
+        """With `HOASI_SANDBOX` every role is the sandbox, and the key is a dummy."""
+        said = told({"HOASI_SANDBOX": "1", **dict.fromkeys(self.maker.secrets, "real")}, tmp_path)
+        assert said.secret(self.maker.secrets) == "sandbox:sandbox"
+        assert {said.origin(self.name, role, url) for role, url in self.maker.origins.items()} <= {said.sandbox_url}
+
+    def test_the_key_travels_in_a_header(self) -> None:
+        """`auth` puts the whole key into headers, whose names are lower-case; without secrets there is nothing."""
+        headers = self.maker.auth("the-key")
+        assert bool(self.maker.secrets) == any("the-key" in value for value in headers.values())
+        assert all(name == name.lower() for name in headers)
+
+    def test_what_it_can_do_fits_together(self) -> None:
+        """Whoever polls also collects and attaches; only who gives receipts watches or cancels; uploads live a while."""
+        maker = self.maker
+        assert isinstance(maker, Follows) == hasattr(maker, "poll")
+        assert isinstance(maker, Follows) or not isinstance(maker, Watches | Cancels)
+        assert not isinstance(maker, Uploads) or maker.upload_life_s > 0
+        takes_pictures = any(card.references for card in self.cards)
+        assert isinstance(maker, Uploads) == (takes_pictures and bool(maker.origins))
+
+    def test_a_receipt_found_by_hand_is_json(self) -> None:
+        """What a person pastes becomes a receipt that survives the ledger, blanks removed."""
+        if isinstance(self.maker, Follows):
+            card = next(card for card in self.cards if card.retired is None)
+            plan = planned(card, references=int(card.needs_references))
+            receipt = self.maker.attach(plan, "  abc-123\n").receipt
+            assert json.loads(json.dumps(receipt)) == receipt
+            assert "abc-123" in receipt.values()
+
+
+def fullest(card: Card, *, references: int | None = None) -> Planned:
+    """A plan that uses everything a card takes."""
+    asked: dict[str, object] = {"seed": 0, "num_images": card.max_images, "scene": {"id": "SC_01"}}
+    asked |= {"resolution": card.resolutions[-1]} if card.resolutions else {}
+    asked |= {"output_format": card.formats[-1]} if card.formats else {}
+    asked |= {"aspect_ratio": "9:16"} if card.sizes.kind != "none" else {}
+    asked |= {"negative_prompt": "text"} if "negative_prompt" in card.accepts else {}
+    return planned(card, references=card.references if references is None else references, **asked)
