@@ -21,7 +21,13 @@ OPERATIONS = set(get_args(Request.model_fields["operation"].annotation))
 """What can be asked for today; cards of other operations only wait."""
 ALWAYS = {"references", "reference", "scene"}
 SITE = Site(job_id="job-1", output_dir="jobs/job-1/pictures")
-HERE = ("https://proxy.example", "http://127.0.0.1:9", "http://localhost:9", "http://[::1]:9", "https://proxy.example/x")
+HERE = (
+    "https://proxy.example",
+    "http://127.0.0.1:9",
+    "http://localhost:9",
+    "http://[::1]:9",
+    "https://proxy.example/x",
+)
 NOT_HERE = (
     "http://proxy.example", "http://127.0.0.1.proxy.example", "http://192.168.0.1", "http://0.0.0.0", "ftp://127.0.0.1",
     "https://me:word@proxy.example", "https://proxy.example?to=x", "https://", "proxy.example", "http://127.0.0.1@x.example",
@@ -161,7 +167,7 @@ class ProviderContract:
         assert all(name == name.lower() for name in headers)
 
     def test_what_it_can_do_fits_together(self) -> None:
-        """Whoever polls also collects and attaches; only who gives receipts watches or cancels; uploads live a while."""
+        """Whoever polls collects and attaches; only who gives receipts watches or cancels; uploads live a while."""
         maker = self.maker
         assert isinstance(maker, Follows) == hasattr(maker, "poll")
         assert isinstance(maker, Follows) or not isinstance(maker, Watches | Cancels)

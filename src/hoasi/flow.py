@@ -6,7 +6,6 @@ rule of money stands in `_send` and nowhere else: intent durable, POST once, rec
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -34,7 +33,6 @@ from hoasi.providers._provider import Cancels, Done, Finds, Follows, Handle, Ord
 from hoasi.records import Artifact, Generation, Output, Problem, State
 from hoasi.wire import AddressRefused, NotSent, ReplyLost, TooLarge, WireTrouble
 
-log = logging.getLogger("hoasi.engine")
 T = TypeVar("T")
 
 SUBMIT_TRIES = 4
@@ -98,6 +96,8 @@ async def _take_place(line: Line) -> None:
     """Intent, durable: from here on the request may have been sent."""
     with line.stoppable():
         while True:
+            if line.shop.is_closing:
+                await anyio.sleep_forever()
             taken = line.shop.ledger.take_place(line.generation.id, line.shop.owner, line.maker.name, line.gate.most)
             if taken is not None:
                 line.generation = taken

@@ -74,6 +74,8 @@ class Shop:
     """Follow another generation to its end (copies wait for their source)."""
     bring_back: Callable[[Generation], Awaitable[Generation]]
     """Make a finished generation whole again whose files were harmed, without paying."""
+    is_closing: bool = False
+    """This process is about to leave: nothing more is sent."""
     gates: dict[str, Gate] = field(default_factory=dict)
     uploading: dict[tuple[str, ...], anyio.Lock] = field(default_factory=dict)
 
@@ -116,6 +118,11 @@ class Line:
     def receipt(self) -> dict[str, Any]:
         """The provider's receipt."""
         return self.generation.handle or {}
+
+    @property
+    def is_sending(self) -> bool:
+        """A paid request is out and its receipt is not here yet."""
+        return self.generation.state is State.SUBMITTING and self.may_be_paid != "no"
 
     @property
     def may_be_paid(self) -> Paid:

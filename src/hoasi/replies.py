@@ -88,6 +88,7 @@ def summary(entries: Sequence[Entry]) -> str:
     where = [say("summary.where", folder=folder) for folder in folders[:3]]
     is_unclear = any(e.paid == "unknown" and e.state not in OPEN_STATES for e in entries)
     doubt = [say("summary.cost_unknown")] if is_unclear else []
+    doubt += [say("summary.cost_open")] if any(e.state in OPEN_STATES for e in entries) else []
     cost = say("summary.cost", cost=money(known))
     return " ".join([say("summary.line", parts=", ".join(parts)), *where, cost, *doubt])
 

@@ -78,17 +78,21 @@ class Runner:
         return {origin_of(url) for url in urls}
 
     async def close(self) -> None:
-        """Stop waiting; keep every state. A POST that is under way may finish first."""
+        """Stop waiting; keep every state. Nothing more is sent; a paid request that was sent may get its receipt."""
         if not self._is_open:
             return
-        sending = [t for name, t in self._tasks.items() if self._lines[name].generation.state is State.SUBMITTING]
-        if sending:
-            await asyncio.wait(sending, timeout=CLOSING_S)
+        self._shop.is_closing = True
+        deadline = time.monotonic() + CLOSING_S
+        while any(line.is_sending for line in self._lines.values()) and time.monotonic() < deadline:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)  # a receipt is a row in the ledger, not an event
         everything = [*self._tasks.values(), *([self._pulse] if self._pulse else [])]
         for task in everything:
             task.cancel()
         await asyncio.gather(*everything, return_exceptions=True)
-        self._ledger.release(self.owner)
+        try:
+            self._ledger.release(self.owner)
+        except sqlite3.Error:
+            log.exception("what this process owned is freed by the next one")
         await self._shop.street.close()
         self._presence.leave()
         self._is_open = False

@@ -73,8 +73,10 @@ class Studio:
             return []
         from hoasi.engine import Engine
 
-        self._engine = Engine(self.settings)
-        return self._engine.start()
+        engine = Engine(self.settings)
+        taken = engine.start()
+        self._engine = engine
+        return taken
 
     @property
     def engine(self) -> Engine:
@@ -98,9 +100,9 @@ class Studio:
         return replies.preview(await self.plan(ask), self.settings.workspace)
 
     async def missing_consent(self, ask: Ask) -> list[Input]:
-        """Reference pictures that still need a permission before this call can run."""
+        """Reference pictures for which a permission could still be given before this call runs."""
         plan = await prepare(ask, self.settings, self._reader(is_dry=False))
-        return [item for item, _ in gates.unconsented(plan, self.settings)]
+        return [item for item, why in gates.unconsented(plan, self.settings) if why != "refused_minor"]
 
     async def record_consent(self, ask: Ask, *, words: str = "", no_faces: bool = False) -> None:
         """Write down what a person said about the reference pictures of this call (`ask.by`, `ask.client` say who)."""

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import anyio
 import pytest
 
 from calls import OpenStudio, fault, one, pictures, told, until
@@ -222,3 +223,18 @@ async def test_a_locked_ledger_stops_nothing(open_studio: OpenStudio, sandbox: S
         other.close()
     assert reply.generations[0].state == "succeeded"
     assert sandbox.stats()["submissions"] == 1
+
+
+async def test_leaving_waits_for_the_receipt_and_for_nothing_else(open_studio: OpenStudio, sandbox: Sandbox) -> None:
+    """A process that leaves takes the receipt of a request that is out with it, and sends nothing more."""
+    sandbox.faults.add(fault("submit", "slow", value=0.3, times=0))
+    sandbox.change(latency_s=600)
+    async with open_studio(HOASI_FAL_CONCURRENCY="2") as studio:
+        batches = [await studio.begin(one(f"kite {k}")) for k in range(4)]
+        await until(lambda: sandbox.stats()["posts_received"] == 2)
+        with anyio.fail_after(5):
+            await studio.close()
+        rows = [studio.generations(batch.ids)[0] for batch in batches]
+    assert sorted((row.state, row.handle is None) for row in rows) == [("queued", True)] * 2 + [("running", False)] * 2
+    assert sandbox.stats()["posts_received"] == 2
+    assert {task.get_name() for task in asyncio.all_tasks() if "hoasi" in str(task.get_coro())} <= {"test"}

@@ -103,6 +103,7 @@ async def test_without_a_way_to_ask_the_error_says_how(connect: Connect, sandbox
         error = refused(await client.call_tool("generate_image", with_photo(photo)))
     assert error["key"] == "consent_missing"
     assert f'hoasi consent add "{photo}"' in error["fix"]
+    assert "consent = " in error["fix"]
     assert sandbox.stats()["uploads"] == 0
 
 
@@ -131,6 +132,8 @@ async def test_strict_mode_believes_only_a_person(
     async with connect() as client:
         error = refused(await client.call_tool("generate_image", with_photo(photo, consent="ok")))
     assert error["kind"] == "ConsentMissing"
+    assert "hoasi consent add" in error["fix"]
+    assert "consent = " not in error["fix"]
     assert sandbox.stats()["uploads"] == 0
     user = User(shows="consent_given", words="được")
     async with connect(elicitation_callback=user) as client:

@@ -176,7 +176,7 @@ async def test_a_long_batch_is_told_in_few_words(connect: Connect) -> None:
             await client.call_tool("generate_batch", {"prompts": prompts, "provider": "local", "dry_run": True})
         )
     assert len(reply["generations"]) == 50
-    assert any("120" in warning for warning in reply["warnings"])
+    assert any("50 trong 120" in warning and "list_generations" not in warning for warning in reply["warnings"])
 
 
 BAD: list[tuple[str, dict[str, Any], str]] = [

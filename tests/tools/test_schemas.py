@@ -13,7 +13,7 @@ from hoasi.catalogue import PROVIDERS
 from hoasi.server import INSTRUCTIONS, build
 from hoasi.sources.prompt import style_names
 from hoasi.tools import REGISTRY, model_visible_bytes, snapshot, tools
-from hoasi.tools.__main__ import write
+from hoasi.tools.__main__ import main, stale, write
 
 SCHEMAS = Path(__file__).parents[2] / "schemas" / "tools"
 VISIBLE_BYTES = 6418
@@ -25,17 +25,22 @@ def schema(name: str) -> dict[str, Any]:
     return snapshot(tool)
 
 
-def test_the_snapshots_in_the_repository_are_current(tmp_path: Path) -> None:
+def test_the_snapshots_in_the_repository_are_current() -> None:
     """`schemas/tools` holds exactly what clients get; `python -m hoasi.tools` renews it."""
-    fresh = {path.name: path.read_text(encoding="utf-8") for path in write(tmp_path)}
-    assert fresh == {path.name: path.read_text(encoding="utf-8") for path in SCHEMAS.glob("*.json")}
+    assert stale(SCHEMAS) == []
 
 
-def test_renewing_removes_the_snapshot_of_a_tool_that_is_gone(tmp_path: Path) -> None:
-    """No snapshot outlives its tool."""
-    (tmp_path / "old_tool.json").write_text("{}", encoding="utf-8")
-    assert tmp_path / "old_tool.json" not in write(tmp_path)
-    assert not (tmp_path / "old_tool.json").exists()
+def test_what_is_not_current_is_found_and_renewed(tmp_path: Path) -> None:
+    """A changed, a missing and a forgotten snapshot are told apart from good ones; renewing mends all three."""
+    write(tmp_path)
+    changed, missing, forgotten = (tmp_path / f"{name}.json" for name in ("list_models", "generate_image", "old_tool"))
+    changed.write_text("{}", encoding="utf-8")
+    missing.unlink()
+    forgotten.write_text("{}", encoding="utf-8")
+    assert stale(tmp_path) == sorted([changed, missing, forgotten])
+    assert main(["--check", str(tmp_path)]) == 1
+    assert main([str(tmp_path)]) == 0
+    assert main(["--check", str(tmp_path)]) == 0
 
 
 def test_all_tools_together_stay_within_their_bytes() -> None:

@@ -28,6 +28,7 @@ from hoasi.server import _OneLine, build, serve_http
 from hoasi.tools import _life
 
 FRONT_DOOR = Path(__file__).parents[2] / "server.py"
+DOORS = {"server.py": [str(FRONT_DOOR)], "hoasi serve": ["-m", "hoasi.cli", "serve"]}
 HEAVY = {"PIL", "aiohttp", "httpx", "httpx_aiohttp", "rich", "sqlite3", "tomlkit", "typer"}
 KEY = "id-5f3c9a:secret-7d1e2b"
 HELLO = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
@@ -37,10 +38,12 @@ CALL = {"name": "generate_image", "arguments": {"prompt": "a quiet balcony"}}
 class Process:
     """A server on stdio, spoken to line by line."""
 
-    def __init__(self, workspace: Path, *flags: str, one_stream: bool = False, **environ: str) -> None:
+    def __init__(
+        self, workspace: Path, *flags: str, door: str = "hoasi serve", one_stream: bool = False, **environ: str
+    ) -> None:
         self._ids = 0
         self.process = subprocess.Popen(
-            [sys.executable, *flags, str(FRONT_DOOR)],
+            [sys.executable, *flags, *DOORS[door]],
             cwd=workspace,
             env={**os.environ, **environ},
             stdin=subprocess.PIPE,
@@ -84,9 +87,9 @@ class Process:
 
 
 @contextmanager
-def running(workspace: Path, *flags: str, one_stream: bool = False, **environ: str) -> Iterator[Process]:
+def running(workspace: Path, *flags: str, **options: Any) -> Iterator[Process]:
     """A server process that does not outlive the test."""
-    server = Process(workspace, *flags, one_stream=one_stream, **environ)
+    server = Process(workspace, *flags, **options)
     try:
         yield server
     finally:
@@ -100,9 +103,10 @@ def loaded(lines: str) -> set[str]:
 
 
 @pytest.mark.process
-def test_nothing_heavy_is_loaded_to_answer_and_list_tools(workspace: Path) -> None:
+@pytest.mark.parametrize("door", DOORS)
+def test_nothing_heavy_is_loaded_to_answer_and_list_tools(workspace: Path, door: str) -> None:
     """Where nothing was ever made, the protocol and the schemas are all that a session loads; nothing is written."""
-    with running(workspace, "-X", "importtime") as server:
+    with running(workspace, "-X", "importtime", door=door) as server:
         hello = server.greet()
         tools = server.answer(server.send("tools/list"))["tools"]
         _, complained = server.rest()

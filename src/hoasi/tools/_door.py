@@ -27,6 +27,9 @@ from hoasi.tools._schema import slim, untitled
 
 log = logging.getLogger("hoasi.server")
 
+_SAYABLE = {"consent_missing", "consent_expired"}
+"""Errors that go away when the call is made again with the user's words."""
+
 
 class Parameters(Record):
     """What one tool takes. `null` means not given; a list may come as JSON text or as its only element."""
@@ -83,11 +86,14 @@ class AgentTool(Tool):
         Raises:
             MCPError: the protocol's own errors.
         """
-        life_of(context).speak()
+        life = life_of(context)
+        life.speak()
         try:
             return await super().run({"call": arguments}, context, convert_result)
         except ToolError as error:
-            return refusal(self._meant(error))
+            meant = self._meant(error)
+            is_enough = meant.key in _SAYABLE and not life.settings.consent_is_strict
+            return refusal(meant, say("door_consent.hint") if is_enough else "")
 
     def _meant(self, error: ToolError) -> HoasiError:
         """What went wrong, as one of our errors."""

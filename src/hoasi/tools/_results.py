@@ -47,7 +47,8 @@ def _fitting(reply: Reply) -> Reply:
     if len(entries) <= ENTRIES_AT_MOST:
         return reply
     first = sorted(range(len(entries)), key=lambda k: (entries[k].state in _CALM, k))[:ENTRIES_AT_MOST]
-    note = say("door.more", shown=ENTRIES_AT_MOST, total=len(entries))
+    key = "door_dry.more" if entries[0].state == "planned" else "door.more"
+    note = say(key, shown=ENTRIES_AT_MOST, total=len(entries))
     kept = tuple(entries[k] for k in sorted(first))
     return reply.model_copy(update={"generations": kept, "warnings": (*reply.warnings, note)})
 
@@ -58,9 +59,10 @@ def call_of(tool: str, **arguments: Any) -> str:
     return f"{tool}({', '.join(written)})"
 
 
-def refusal(error: HoasiError) -> CallToolResult:
-    """An error result: what is wrong, how to mend it, whether it was paid."""
+def refusal(error: HoasiError, hint: str = "") -> CallToolResult:
+    """An error result: what is wrong, how to mend it (`hint`: how with these tools), whether it was paid."""
     view = explain(error.problem())
+    view = view.model_copy(update={"fix": f"{view.fix} {hint}".rstrip()})
     reply = Reply(message=view.message, error=view, cost_usd=0.0 if view.paid == "no" else None)
     text = TextContent(type="text", text=_spoken(view))
     return CallToolResult(content=[text], structured_content=_told(reply), is_error=True)
