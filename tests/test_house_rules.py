@@ -55,7 +55,9 @@ def test_providers_only_translate() -> None:
 
 def test_only_settings_reads_the_environment() -> None:
     """`os.environ` is read in one file."""
-    readers = [p.name for p in SOURCES if "os.environ" in p.read_text(encoding="ascii") or "getenv" in p.read_text("ascii")]
+    readers = [
+        p.name for p in SOURCES if "os.environ" in p.read_text(encoding="ascii") or "getenv" in p.read_text("ascii")
+    ]
     assert readers == ["settings.py"]
 
 

@@ -11,6 +11,11 @@ from aiohttp.resolver import ThreadedResolver
 
 _PORTS = {"http": 80, "https": 443}
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_NEVER = tuple(
+    ipaddress.ip_network(text)
+    for text in ("::/96", "::ffff:0:0:0/96", "64:ff9b:1::/48", "fec0::/10", "5f00::/16", "3fff::/20")
+)
+"""IPv6 networks that are not the open internet, though some Python tables say so."""
 
 Origin = tuple[str, str, int]
 
@@ -37,6 +42,8 @@ def is_public(address: str) -> bool:
             inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
         if inner is not None:
             return is_public(str(inner))
+        if any(ip in network for network in _NEVER):
+            return False
     return ip.is_global and not ip.is_multicast
 
 

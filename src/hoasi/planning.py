@@ -212,10 +212,13 @@ def _sides(ratio: str, card: Card) -> tuple[int, int]:
     match = re.fullmatch(r"([1-9]\d{0,3}):([1-9]\d{0,3})", ratio.strip())
     if match is None or not 1 / 8 <= int(match[1]) / int(match[2]) <= 8:
         raise WrongInput("ratio_bad", ratio=ratio)
-    if ratio.strip() in card.sizes.ratios or ratio.strip() in card.sizes.names:
-        return int(match[1]), int(match[2])
-    shared = math.gcd(int(match[1]), int(match[2]))
-    return int(match[1]) // shared, int(match[2]) // shared
+    across, down = int(match[1]), int(match[2])
+    for known in (*card.sizes.ratios, *card.sizes.names):
+        left, _, right = known.partition(":")
+        if left.isdigit() and right.isdigit() and int(left) * down == int(right) * across:
+            return int(left), int(right)
+    shared = math.gcd(across, down)
+    return across // shared, down // shared
 
 
 def _pixels(across: int, down: int, card: Card) -> str:

@@ -152,6 +152,8 @@ class Street:
             raise _trouble(error) from error
         except httpx.InvalidURL as error:
             raise AddressRefused("address refused") from error
+        except aiohttp.ClientError as error:  # what the transport has no name for: an answer that is not HTTP
+            raise ReplyLost(type(error).__name__) from error
 
     async def send(self, method: str, url: str, *, kind: str = "known", **content: Any) -> Reply:
         """Send one request and read the whole reply (at most 96 MiB)."""

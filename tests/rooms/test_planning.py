@@ -20,8 +20,9 @@ BANANA, EDIT, FLUX = "fal-ai/nano-banana", "fal-ai/nano-banana/edit", "fal-ai/fl
 PRO, IMAGE_TO_IMAGE = "fal-ai/nano-banana-pro", "fal-ai/flux/dev/image-to-image"
 SEEDREAM = "fal-ai/bytedance/seedream/v4/text-to-image"
 BASE: dict[str, Any] = {"prompt": "a kite", "model": BANANA, "scene": {"id": "SC_01"}}
-BUG = pytest.mark.skip(reason="src: 42:18 is 21:9, but becomes 7:3 and is refused; see the report of 2026-11-21")
-RATIOS = "1:1 9:16 16:9 4:5 3:4 2:3 21:9 9:21 7:5 5:7 1:2 2:1 3:1 16:10 18:32".split()
+RATIOS = (
+    "1:1", "9:16", "16:9", "4:5", "3:4", "2:3", "21:9", "9:21", "7:5", "5:7", "1:2", "2:1", "3:1", "16:10", "18:32",
+)  # fmt: skip
 BY_SIZE = [c for c in every_card() if c.sizes.kind == "image_size"]
 
 
@@ -205,7 +206,7 @@ def test_odd_shapes_are_met_nearly(card: Card, ratio: str) -> None:
 @pytest.mark.parametrize(
     ("ratio", "model", "sent"),
     [(None, BANANA, {}), ("9:16", BANANA, {"aspect_ratio": "9:16"}), ("1080:1920", BANANA, {"aspect_ratio": "9:16"}),
-     pytest.param("42:18", BANANA, {"aspect_ratio": "21:9"}, marks=BUG), ("auto", EDIT, {"aspect_ratio": "auto"}),
+     pytest.param("42:18", BANANA, {"aspect_ratio": "21:9"}), ("auto", EDIT, {"aspect_ratio": "auto"}),
      ("9:16", IMAGE_TO_IMAGE, {}),
      (" 9:16 ", BANANA, {"aspect_ratio": "9:16"}), ("18:32", FLUX, {"size": "portrait_16_9"})],
 )  # fmt: skip
@@ -275,7 +276,7 @@ ALL = [
     ({"model": SEEDREAM, "output_format": "png"}, "parameter_not_supported"),
     ({"negative_prompt": "text"}, "parameter_not_supported"), ({"model": "fal-ai/flux-pro"}, "model_retired"),
     ({"model": "fal-ai/veo3.1"}, "operation_not_supported"), ({"aspect_ratio": "10:16"}, "ratio_not_supported"),
-    *[({"aspect_ratio": r}, "ratio_bad") for r in ("0:1", "9:1", "1:9", "tall", "9x16", "-9:16", "1.5:1", "9:16:1", "")],
+    *[({"aspect_ratio": r}, "ratio_bad") for r in ("0:1", "9:1", "1:9", "tall", "9x16", "-9:16", "1.5:1", "1:2:3", "")],
 ]  # fmt: skip
 
 
@@ -289,10 +290,6 @@ def test_too_many_references_are_refused() -> None:
     """And so is a reference for a model that has no sibling which takes any."""
     many = [picture(f"{k:064x}", f"refs/{k}.png") for k in range(11)]
     error = refused(*many, model=EDIT)
-    assert (type(error), error.key, error.facts["count"], error.facts["limit"]) == (
-        NotSupported,
-        "too_many_references",
-        11,
-        10,
-    )
+    assert isinstance(error, NotSupported)
+    assert (error.key, error.facts["count"], error.facts["limit"]) == ("too_many_references", 11, 10)
     assert refused(picture(), model="fal-ai/flux/schnell").key == "references_not_supported"

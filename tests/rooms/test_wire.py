@@ -17,7 +17,6 @@ from hoasi.wire import AddressRefused, NotSent, ReplyLost, Street, TooLarge, Wir
 
 pytestmark = pytest.mark.anyio
 KEY = {"authorization": "Key top-secret"}
-BUG = pytest.mark.skip(reason="src: an aiohttp ClientResponseError escapes `pay`; see the report of 2026-11-21")
 
 
 @dataclass
@@ -25,7 +24,7 @@ class Server:
     """A raw server on 127.0.0.1: it reads requests, gives one answer to each, and counts."""
 
     answer: bytes | None = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"
-    """None: it hangs up at once; empty: it says nothing."""
+    """None: it hangs up at once."""
     closes: bool = False
     connections: int = 0
     heads: list[str] = field(default_factory=list)
@@ -58,10 +57,10 @@ async def server() -> AsyncIterator[Server]:
 
 
 @contextlib.asynccontextmanager
-async def door_to(*trusted: str, own: str = "") -> AsyncIterator[Wire]:
+async def door_to(*trusted: str) -> AsyncIterator[Wire]:
     """A wire whose own origin is the first one."""
     street = Street(frozenset(map(origin_of, trusted)))
-    yield Wire(street, {"": own or trusted[0]}, KEY)
+    yield Wire(street, {"": trusted[0]}, KEY)
     await street.close()
 
 
@@ -139,7 +138,7 @@ async def test_an_encrypted_connection_that_fails_is_not_sent(answer: bytes) -> 
 @pytest.mark.parametrize(
     "answer",
     [None, b"", b"HTTP/1.1 200", b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{",
-     pytest.param(b"\x00\xff\r\n\r\n", marks=BUG),
+     b"\x00\xff\r\n\r\n",
      b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nab"],
     ids=["hangs-up", "nothing", "half-head", "half-body", "garbage", "half-chunk"],
 )  # fmt: skip
@@ -174,7 +173,6 @@ async def test_silence_is_lost(server: Server) -> None:
     async with door_to(server.url) as wire:
         with pytest.raises(ReplyLost):
             await wire.pay(server.url, json={}, read_s=0.2)
-    assert len(server.heads) == 1
 
 
 async def test_a_payment_follows_no_redirect(server: Server) -> None:
@@ -210,7 +208,6 @@ async def test_only_https_is_asked(url: str) -> None:
             await wire.call("GET", url)
 
 
-@pytest.mark.skip(reason="src: is_public() says yes to these; see the report of 2026-11-21")
 @pytest.mark.parametrize("address", ["::127.0.0.1", "fec0::1", "64:ff9b:1::7f00:1", "::ffff:0:127.0.0.1"])
 def test_rare_private_addresses_are_not_public(address: str) -> None:
     """IPv4-compatible, site-local, local-use NAT64 and IPv4-translated addresses lead inside."""
@@ -253,9 +250,6 @@ async def test_redirects_end(server: Server) -> None:
         with pytest.raises(AddressRefused):
             await wire._street.download(server.url, bytes, limit=10)
     assert len(server.heads) == door.REDIRECTS + 1
-
-
-# ---------------------------------------------------------------- how much we take
 
 
 @pytest.mark.parametrize("has_length", [True, False])

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from hoasi.catalogue import load
 from hoasi.errors import PaymentUnknown
 from hoasi.providers import fal_replies
-from hoasi.providers._provider import Done, Handle, Order, Pending, Ready, TryAgain, refusal
+from hoasi.providers._provider import Done, Handle, Order, Pending, Ready, TryAgain
 from hoasi.records import Input, Planned
 
 if TYPE_CHECKING:
@@ -54,8 +54,7 @@ class Fal:
         """One POST with the model's input as the whole body; the receipt is the request id and its addresses."""
         reply = await wire.pay(wire.url("", order.planned.model), json=body(order))
         if not reply.is_ok:
-            kind, detail = fal_replies.read(reply)
-            raise refusal(reply, self.name, not_accepted=kind in fal_replies.NOT_ACCEPTED, detail=detail)
+            raise fal_replies.refused(reply)
         if not isinstance(reply.fields.get("request_id"), str):
             raise PaymentUnknown("reply_unclear", provider=self.name, status=reply.status)
         names = ("request_id", "status_url", "response_url", "cancel_url")

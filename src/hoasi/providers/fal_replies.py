@@ -8,8 +8,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hoasi.errors import DETAIL_LIMIT, ContentBlocked, GenerationFailed, KeyRejected, ProviderRefused, ResultExpired
-from hoasi.providers._provider import Done, Pending, Ready, TryAgain
+from hoasi.errors import (
+    DETAIL_LIMIT,
+    ContentBlocked,
+    GenerationFailed,
+    HoasiError,
+    KeyRejected,
+    ProviderRefused,
+    ResultExpired,
+)
+from hoasi.providers._provider import Done, Pending, Ready, TryAgain, refusal
 from hoasi.records import Output, Paid
 
 if TYPE_CHECKING:
@@ -43,6 +51,14 @@ def is_told(reply: Reply) -> bool:
     """The body is an error of the request itself, not of some gateway on the way."""
     kind, _ = read(reply)
     return bool(kind) or (reply.status == 422 and "detail" in reply.fields)
+
+
+def refused(reply: Reply) -> HoasiError:
+    """The error of a submission that was answered without a receipt."""
+    kind, words = read(reply)
+    if kind in _BLOCKED and 400 <= reply.status < 500:
+        return ContentBlocked("content_blocked", provider="fal", type=kind, status=reply.status, detail=words)
+    return refusal(reply, "fal", not_accepted=kind in NOT_ACCEPTED, detail=words)
 
 
 def failure(reply: Reply) -> GenerationFailed:
