@@ -7,7 +7,8 @@ changed picture has no consent. What cannot be read grants nothing.
 from __future__ import annotations
 
 import tomllib
-from datetime import date, datetime, timedelta
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,7 +17,8 @@ from pydantic import AfterValidator, BeforeValidator, TypeAdapter, ValidationErr
 
 from hoasi.errors import ConsentMissing, FileBroken
 from hoasi.files import held, replace_file
-from hoasi.records import Record
+from hoasi.records import Input, Record
+from hoasi.settings import Settings
 
 Standing = Literal["granted", "missing", "revoked", "refused_minor", "expired"]
 PERSONS = frozenset({"cli", "elicitation"})
@@ -98,6 +100,31 @@ def standing(path: Path, sha256: str, *, scope: str = "reference", strict: bool,
         return "missing"
     is_over = latest.expires_at is not None and _moment(latest.expires_at) <= _moment(now)
     return "expired" if is_over else "granted"
+
+
+def file_of(settings: Settings, job_id: str) -> Path:
+    """Where permissions of a job are kept; without a job at the top of the workspace."""
+    folder = settings.workspace / "jobs" / job_id / "source" if job_id else settings.workspace
+    return folder / "consent.toml"
+
+
+def lacking(items: Iterable[Input], job_id: str, settings: Settings) -> list[tuple[Input, Standing]]:
+    """Pictures without a permission that stands now, and why."""
+    path, strict = file_of(settings, job_id), settings.consent_is_strict
+    now = datetime.now(UTC).isoformat()
+    found = [(item, standing(path, item.sha256, strict=strict, now=now)) for item in items]
+    return [(item, why) for item, why in found if why != "granted"]
+
+
+def must_stand(items: Iterable[Input], job_id: str, settings: Settings) -> None:
+    """Every picture has a permission that stands now.
+
+    Raises:
+        ConsentMissing: names the picture, and the exact command that records one.
+    """
+    for item, why in lacking(items, job_id, settings):
+        job = f" --job {job_id}" if job_id else ""
+        raise ConsentMissing(f"consent_{why}", picture=item.written, path=item.path, job=job)
 
 
 def add(path: Path, consent: Consent, *, lock_path: Path, temp_name: str) -> None:

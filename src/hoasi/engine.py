@@ -10,7 +10,7 @@ import anyio.to_thread
 from hoasi import artifacts
 from hoasi.errors import FileBroken, NotSupported
 from hoasi.ledger import Ledger
-from hoasi.opening import Admit, Opening, comes_back_free, is_worth_fetching, open_all
+from hoasi.opening import Admit, Opening, comes_back_free, is_worth_fetching, open_all, rehearse
 from hoasi.providers import provider
 from hoasi.records import OPEN_STATES, Batch, Generation, Plan, State
 from hoasi.runner import Runner
@@ -48,6 +48,14 @@ class Engine:
 
     # ------------------------------------------------------------------ beginning
 
+    def rehearse(self, plan: Plan, admit: Admit, *, overwrite: bool, resubmit: bool) -> None:
+        """Whether `begin` would be admitted; nothing is written.
+
+        Raises:
+            HoasiError: `admit` forbids it.
+        """
+        rehearse(self.ledger, plan.items, self.owner, admit=admit, overwrite=overwrite, resubmit=resubmit)
+
     async def begin(self, plan: Plan, admit: Admit, *, overwrite: bool, resubmit: bool) -> Batch:
         """Write down the intent for a whole plan and set to work what is new.
 
@@ -58,6 +66,8 @@ class Engine:
         self._runner.work([opening.generation for opening in openings if opening.kind == "new"])
         self._take_up_attached(openings)
         whole = await anyio.to_thread.run_sync(self._intact, openings)
+        if healed := [o.generation.id for o in openings if o.generation.id in whole and o.generation.problem]:
+            self.ledger.heal(healed)
         harmed = [o.generation for o in openings if o.generation.id not in whole and _is_free_again(o)]
         free = [self._runner.again(generation) for generation in harmed]
         return Batch(
@@ -86,7 +96,8 @@ class Engine:
         """Work on what nobody is at, queued work included; and fetch again what is paid but did not arrive."""
         taken = self._runner.take_up(tuple(OPEN_STATES), ids)
         failed = self.ledger.get(ids) if ids is not None else self.ledger.find(states=[State.FAILED], limit=1000)[0]
-        again = [g for g in failed if g.state is State.FAILED and is_worth_fetching(g)]
+        lost = [generation for generation in failed if is_worth_fetching(generation)]
+        again = [generation for generation in lost if not self.ledger.is_superseded(generation)]
         fetched = [self._runner.again(generation) for generation in again]
         return [generation.id for generation in [*taken, *fetched]]
 
@@ -162,4 +173,4 @@ def _is_free_again(opening: Opening) -> bool:
     generation = opening.generation
     if opening.kind == "made":
         return comes_back_free(generation)
-    return opening.kind == "unsettled" and generation.state is State.FAILED and is_worth_fetching(generation)
+    return opening.kind == "unsettled" and is_worth_fetching(generation)

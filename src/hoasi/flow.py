@@ -8,32 +8,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
 
 import anyio
 
-from hoasi import artifacts
+from hoasi.bringing import asked, copy, fetch, waiting
 from hoasi.errors import (
     Cancelled,
-    GenerationFailed,
     HoasiError,
-    KeyRejected,
     LostOwnership,
     NotAccepted,
     PaymentUnknown,
+    ProviderRefused,
     ProviderUnreachable,
-    ResultBroken,
     ResultExpired,
 )
-from hoasi.inputs import addresses
+from hoasi.inputs import addresses, distrust, permitted
 from hoasi.line import Line, Parked, Stopped
-from hoasi.opening import comes_back_free
 from hoasi.pace import Schedule, backoff_s, patiently, until_ready
-from hoasi.providers._provider import Cancels, Done, Finds, Follows, Handle, Order, Ready, TryAgain
-from hoasi.records import Artifact, Generation, Output, Problem, State
-from hoasi.wire import AddressRefused, NotSent, ReplyLost, TooLarge, WireTrouble
-
-T = TypeVar("T")
+from hoasi.providers._provider import Cancels, Done, Finds, Follows, Handle, Order, Ready
+from hoasi.records import Problem, State
+from hoasi.wire import AddressRefused, NotSent, WireTrouble
 
 SUBMIT_TRIES = 4
 """One try and three repeats after a proven refusal."""
@@ -48,8 +42,9 @@ async def advance(line: Line) -> None:
         LostOwnership: it is somebody else's now.
     """
     try:
+        _must_belong(line)
         while line.generation.state.is_open:
-            step = _copy if line.generation.copy_of is not None else _STEPS[line.generation.state]
+            step = copy if line.generation.copy_of is not None else _STEPS[line.generation.state]
             await step(line)
     except Parked as parked:
         line.park(parked.problem)
@@ -58,9 +53,24 @@ async def advance(line: Line) -> None:
     except LostOwnership:
         raise
     except HoasiError as error:
+        if isinstance(error, ProviderRefused):
+            distrust(line)
         line.fail(error)
     finally:
         line.leave_gate()
+
+
+def _must_belong(line: Line) -> None:
+    """What was asked of the real provider is not asked of the sandbox, nor the other way round; and a receipt is shown
+    only to the address that gave it. It waits for a process that is told the same.
+
+    Raises:
+        Parked: it belongs elsewhere.
+    """
+    here, given = line.wire.address, str(line.receipt.get("at", line.wire.address))
+    if here and (line.planned.realm != line.shop.settings.realm or given != here):
+        facts = {"id": line.generation.id, "provider": line.maker.name, "here": here}
+        raise Parked(Problem(kind="Elsewhere", key="elsewhere", facts=facts, paid=line.may_be_paid, retry="safe"))
 
 
 # ---------------------------------------------------------------------- queued
@@ -72,7 +82,9 @@ async def _send(line: Line) -> None:
         await line.enter_gate()
         urls = await addresses(line)
         await line.gate.opened()
+    permitted(line)
     await _take_place(line)
+    line.sent_at = time.monotonic()
     try:
         outcome = await _submit(line, urls)
     except NotAccepted as refused:
@@ -86,7 +98,7 @@ async def _send(line: Line) -> None:
 async def _keep(line: Line, outcome: Handle | Done, urls: tuple[str, ...]) -> None:
     """What the paid request gave, durable before anything else."""
     if isinstance(outcome, Handle):
-        await line.hold({**outcome.receipt, "input_urls": list(urls)})
+        await line.hold({**outcome.receipt, "at": line.wire.address, "input_urls": list(urls)})
     else:
         line.done = outcome
         line.save(durable=line.may_be_paid != "no", state=State.FETCHING, duration_s=_since_sent(line))
@@ -130,7 +142,7 @@ async def _recover(line: Line, lost: PaymentUnknown) -> None:
     if not isinstance(maker, Finds):
         raise lost
     order = Order(line.planned, (), line.generation.id)
-    found = await _asked(line, lambda: maker.find(line.wire, order))
+    found = await asked(line, lambda: maker.find(line.wire, order))
     if found is None:
         line.save(state=State.QUEUED, submitted_at=None)
     else:
@@ -142,36 +154,6 @@ async def _reconcile(line: Line) -> None:
     if line.planned.price.usd == 0:
         return line.save(state=State.QUEUED, submitted_at=None)
     return await _recover(line, PaymentUnknown("crashed_while_sending", provider=line.maker.name))
-
-
-async def _copy(line: Line) -> None:
-    """An equal request was or is bought elsewhere: wait for it and copy its files."""
-    with line.stoppable():
-        source = await _source(line)
-    if source.state.is_open:
-        raise Parked(_waiting(line, "still_running"))
-    if source.state is not State.SUCCEEDED:
-        raise GenerationFailed("copy_source_failed", id=source.id, state=source.state.value)
-    made = [
-        await anyio.to_thread.run_sync(artifacts.copy, artifact, line.target(k))
-        for k, artifact in enumerate(source.artifacts)
-    ]
-    _finish(line, made, is_paid=False)
-
-
-async def _source(line: Line) -> Generation:
-    """What is copied, when it has ended; harmed files are brought back first."""
-    source = await line.shop.wait_for(str(line.generation.copy_of))
-    if source.state is State.SUCCEEDED and not await _is_whole(line, source):
-        if not comes_back_free(source):
-            raise GenerationFailed("copy_source_damaged", id=source.id)
-        source = await line.shop.bring_back(source)
-    return source
-
-
-async def _is_whole(line: Line, source: Generation) -> bool:
-    workspace = line.shop.settings.workspace
-    return await anyio.to_thread.run_sync(lambda: all(artifacts.is_intact(workspace, a) for a in source.artifacts))
 
 
 # ---------------------------------------------------------------------- running
@@ -205,29 +187,14 @@ async def _until_ready(line: Line) -> Ready:
     schedule = Schedule(line.shop.ledger.durations(planned.provider, planned.model), planned.expected_s)
     sent_at = line.generation.submitted_at or time.time()
     with anyio.move_on_after(maker.cap_s):
-        return await _asked(line, lambda: until_ready(maker, line.wire, line.receipt, schedule, sent_at, line.tell))
-    raise Parked(_waiting(line, "still_running"))
-
-
-async def _asked(line: Line, ask: Callable[[], Awaitable[T]]) -> T:
-    """A free question; without an answer the generation is parked, never given up."""
-    try:
-        return await ask()
-    except KeyRejected as error:
-        raise Parked(error.problem()) from error
-    except (WireTrouble, TryAgain) as error:
-        raise Parked(_waiting(line, "unreachable_while_waiting")) from error
-
-
-def _waiting(line: Line, key: str) -> Problem:
-    facts = {"provider": line.maker.name, "id": line.generation.id}
-    return Problem(kind="StillRunning", key=key, facts=facts, paid=line.may_be_paid, retry="safe")
+        return await asked(line, lambda: until_ready(maker, line.wire, line.receipt, schedule, sent_at, line.tell))
+    raise Parked(waiting(line, "still_running"))
 
 
 async def _take_back(line: Line) -> Ready:
     """The user wants it back. What finished all the same is kept: it is paid."""
     maker = line.maker
-    if isinstance(maker, Cancels) and await _asked(
+    if isinstance(maker, Cancels) and await asked(
         line, lambda: patiently(lambda: maker.cancel(line.wire, line.receipt))
     ):
         with anyio.move_on_after(CANCEL_GRACE_S):
@@ -236,65 +203,14 @@ async def _take_back(line: Line) -> Ready:
     return await _until_ready(line)
 
 
-# ---------------------------------------------------------------------- fetching
-
-
-async def _fetch(line: Line) -> None:
-    """Fetching: bring the results home, verify, name, sign."""
-    done = line.done or await _collected(line)
-    if done is None:
-        return
-    outputs = done.outputs[: len(line.planned.stems)]
-    made = [await _bring(line, k, output) for k, output in enumerate(outputs)]
-    _finish(line, made, is_paid=True)
-
-
-async def _collected(line: Line) -> Done | None:
-    """Ask where the results are. What was free and drawn at once (no receipt) is simply drawn again."""
-    maker = line.maker
-    if isinstance(maker, Follows):
-        return await _asked(line, lambda: patiently(lambda: maker.collect(line.wire, line.receipt, line.ready)))
-    if line.planned.price.usd != 0.0:
-        raise ResultExpired("result_expired", provider=maker.name, status=0)
-    line.save(state=State.QUEUED, submitted_at=None)
-    return None
-
-
-async def _bring(line: Line, k: int, output: Output) -> Artifact:
-    """One download, a few times if need be: it is paid for, and a new file may take a moment to be served."""
-    try:
-        return await patiently(
-            lambda: artifacts.fetch(line.shop.street, output, line.target(k)),
-            tries=4,
-            also=(ResultBroken, ResultExpired),
-        )
-    except (NotSent, ReplyLost) as error:
-        raise ResultBroken("download_lost", provider=line.maker.name, detail=str(error)) from error
-    except (AddressRefused, TooLarge) as error:
-        raise ResultBroken("download_unsafe", provider=line.maker.name, detail=str(error), retry="no") from error
-
-
-def _finish(line: Line, made: list[Artifact], *, is_paid: bool) -> None:
-    """Durable success; the cost is the estimate for what was really delivered."""
-    planned = line.planned
-    price = planned.price.usd if is_paid else 0.0
-    cost = None if price is None else round(price * len(made) / len(planned.stems), 6)
-    line.end(
-        State.SUCCEEDED,
-        artifacts=[artifact.model_dump(mode="json") for artifact in made],
-        problem=None,
-        paid="no" if cost == 0 else "yes",
-        cost_usd=cost,
-    )
-
-
-def _since_sent(line: Line) -> float:
-    return round(time.time() - (line.generation.submitted_at or time.time()), 3)
+def _since_sent(line: Line) -> float | None:
+    """Seconds since the submission, if we saw it: what slept here in between says nothing about the model."""
+    return round(time.monotonic() - line.sent_at, 3) if line.sent_at is not None else None
 
 
 _STEPS: dict[State, Callable[[Line], Awaitable[None]]] = {
     State.QUEUED: _send,
     State.SUBMITTING: _reconcile,
     State.RUNNING: _follow,
-    State.FETCHING: _fetch,
+    State.FETCHING: fetch,
 }

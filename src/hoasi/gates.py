@@ -5,11 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from hoasi import consent, paths
 from hoasi.ask import Ask
-from hoasi.errors import BudgetExceeded, ConsentMissing, KeyMissing, WrongInput
+from hoasi.errors import BudgetExceeded, KeyMissing, WrongInput
 from hoasi.messages import money
 from hoasi.providers import provider
 from hoasi.providers._provider import Uploads
@@ -43,19 +42,9 @@ def folders(plan: Plan, settings: Settings) -> None:
 # ---------------------------------------------------------------------- consent
 
 
-def consent_file(settings: Settings, job_id: str) -> Path:
-    """Where permissions of a job are kept; without a job at the top of the workspace."""
-    folder = settings.workspace / "jobs" / job_id / "source" if job_id else settings.workspace
-    return folder / "consent.toml"
-
-
 def unconsented(plan: Plan, settings: Settings) -> list[tuple[Input, str]]:
     """Reference pictures that would leave this machine without a standing permission, and why."""
-    leaving = {i.sha256: i for p in plan.items if isinstance(provider(p.provider), Uploads) for i in p.inputs}
-    path = consent_file(settings, plan.job_id)
-    strict, now = settings.consent_is_strict, iso(time.time())
-    found = [(item, consent.standing(path, sha, strict=strict, now=now)) for sha, item in leaving.items()]
-    return [(item, standing) for item, standing in found if standing != "granted"]
+    return [*consent.lacking(_leaving(plan), plan.job_id, settings)]
 
 
 def permitted(plan: Plan, settings: Settings) -> None:
@@ -64,14 +53,17 @@ def permitted(plan: Plan, settings: Settings) -> None:
     Raises:
         ConsentMissing: names the picture, and the exact command that records one.
     """
-    for item, standing in unconsented(plan, settings):
-        job = f" --job {plan.job_id}" if plan.job_id else ""
-        raise ConsentMissing(f"consent_{standing}", picture=item.written, path=item.path, job=job)
+    consent.must_stand(_leaving(plan), plan.job_id, settings)
+
+
+def _leaving(plan: Plan) -> list[Input]:
+    """Each picture that a provider would be given, once."""
+    return [*{i.sha256: i for p in plan.items if isinstance(provider(p.provider), Uploads) for i in p.inputs}.values()]
 
 
 def record(inputs: Sequence[Input], plan: Plan, settings: Settings, ask: Ask, owner: str) -> None:
     """Write down what the caller said about these pictures: words of consent, or the claim that no face is shown."""
-    path = consent_file(settings, plan.job_id)
+    path = consent.file_of(settings, plan.job_id)
     for item in inputs:
         said = consent.Consent(
             sha256=item.sha256,

@@ -8,12 +8,13 @@ from functools import partial
 
 import anyio
 
+from hoasi.consent import must_stand
 from hoasi.errors import FileBroken, ProviderUnreachable
 from hoasi.line import Line, Shop
 from hoasi.pace import patiently
 from hoasi.providers._provider import TryAgain, Uploads
 from hoasi.records import Input
-from hoasi.uploads import remember, uploaded
+from hoasi.uploads import Key, forget, remember, uploaded
 from hoasi.wire import WireTrouble
 
 
@@ -23,16 +24,36 @@ async def addresses(line: Line) -> tuple[str, ...]:
     Raises:
         ProviderUnreachable: an upload did not get through; nothing was paid.
     """
+    permitted(line)
     if not isinstance(line.maker, Uploads):
         return ()
     return tuple([await _address(line, line.maker, item) for item in line.planned.inputs])
 
 
+def permitted(line: Line) -> None:
+    """No picture leaves, and none that left is used, without a permission that stands at this very moment.
+
+    Raises:
+        ConsentMissing: it was revoked, or ran out, since the call was planned.
+    """
+    if isinstance(line.maker, Uploads):
+        must_stand(line.planned.inputs, line.planned.job_id, line.shop.settings)
+
+
+def distrust(line: Line) -> None:
+    """The provider refused: perhaps it no longer has what was uploaded. The next try uploads anew, which is free."""
+    with line.shop.ledger.transaction() as db:
+        forget(db, [_key(line, item) for item in line.planned.inputs])
+
+
+def _key(line: Line, item: Input) -> Key:
+    return line.maker.name, line.wire.address, line.planned.job_id, item.sha256
+
+
 async def _address(line: Line, maker: Uploads, item: Input) -> str:
     """One address; two generations that need the same bytes at once wait for one upload."""
     shop = line.shop
-    realm = shop.settings.sandbox_url or ""
-    key = (line.maker.name, realm, line.planned.job_id, item.sha256)
+    key = _key(line, item)
     async with shop.uploading.setdefault(key, anyio.Lock()):
         with shop.ledger.transaction() as db:
             known = uploaded(db, key, time.time() - maker.upload_life_s)

@@ -197,11 +197,22 @@ class Ledger:
         chosen = "" if ids is None else f" AND id IN ({marks(ids)})"
         with self._write() as db:
             rows = db.execute(
-                f"UPDATE generation SET owner=? WHERE (owner IS NULL OR owner=?) AND state IN ({marks(states)}){chosen}"
-                " RETURNING *",
+                "UPDATE generation SET owner=?, problem=NULL WHERE (owner IS NULL OR owner=?)"
+                f" AND state IN ({marks(states)}){chosen} RETURNING *",
                 [owner, owner, *states, *(ids or ())],
             ).fetchall()
         return [generation_of(row) for row in rows]
+
+    def heal(self, ids: Sequence[str]) -> None:
+        """Their files are whole (again)."""
+        with self._write(durable=False) as db:
+            db.execute(f"UPDATE generation SET problem=NULL WHERE id IN ({marks(ids)})", list(ids))
+
+    def is_superseded(self, generation: Generation) -> bool:
+        """A later attempt was begun at the same place: the older picture must not take it back."""
+        place, attempt = generation.planned.place, generation.attempt
+        row = self._db.execute("SELECT 1 FROM generation WHERE place=? AND attempt > ?", (place, attempt)).fetchone()
+        return row is not None
 
     def orphans(self, states: Collection[str]) -> list[str]:
         """What nobody works on, in these states."""

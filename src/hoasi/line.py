@@ -72,8 +72,6 @@ class Shop:
     owner: str
     wait_for: Callable[[str], Awaitable[Generation]]
     """Follow another generation to its end (copies wait for their source)."""
-    bring_back: Callable[[Generation], Awaitable[Generation]]
-    """Make a finished generation whole again whose files were harmed, without paying."""
     is_closing: bool = False
     """This process is about to leave: nothing more is sent."""
     gates: dict[str, Gate] = field(default_factory=dict)
@@ -105,7 +103,10 @@ class Line:
         """What was last heard of it: `queued` or `working` there; `running` before anything was heard."""
         self.is_stop_wanted = generation.cancel_requested
         self.done: Done | None = None
-        self.ready = Ready()
+        self.ready: Ready | None = None
+        """How it ended at the provider, where this process saw it."""
+        self.sent_at: float | None = None
+        """When this process submitted it (monotonic clock)."""
         self._scope: anyio.CancelScope | None = None
         self._has_place = False
 
@@ -183,7 +184,7 @@ class Line:
         while True:
             try:
                 return self.save(state=State.RUNNING, handle=receipt)
-            except sqlite3.OperationalError:
+            except sqlite3.Error:
                 log.exception("the ledger cannot be written; the receipt of %s waits", self.generation.id)
             except LostOwnership:
                 self.shop.ledger.rescue_receipt(self.generation.id, receipt)
@@ -214,14 +215,19 @@ class Line:
         return problem.model_copy(update={"detail": detail}).model_dump(mode="json")
 
     def fail(self, error: HoasiError) -> None:
-        """End with an error; a failure that cost nothing after `stop` is a cancellation."""
+        """End with an error; a failure that cost nothing after `stop` is a cancellation.
+
+        What was made once stays made: that its harmed files cannot be had again just now is noted beside it.
+        """
+        if len(self.generation.artifacts) == len(self.planned.stems):
+            return self.end(State.SUCCEEDED, problem=self._kept(error.problem()))
         paid = self._was_paid(error)
         if self.is_stop_wanted and paid == "no":
             error = Cancelled("cancelled")
         states = {Cancelled: State.CANCELLED, ResultExpired: State.EXPIRED, PaymentUnknown: State.UNKNOWN}
         cost = {"no": 0.0, "unknown": None, "yes": self.planned.price.usd}[paid]
         problem = self._kept(error.problem().model_copy(update={"paid": paid}))
-        self.end(states.get(type(error), State.FAILED), problem=problem, paid=paid, cost_usd=cost, logged=0)
+        return self.end(states.get(type(error), State.FAILED), problem=problem, paid=paid, cost_usd=cost, logged=0)
 
     def _was_paid(self, error: HoasiError) -> Paid:
         """What is free, or was never sent, cost nothing; trouble with our own disk comes after the bill."""

@@ -11,6 +11,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Literal
 
 from hoasi.ledger import Ledger, generation_of, marks
@@ -27,6 +28,27 @@ class Opening(Record):
 
     kind: Literal["new", "attached", "made", "unsettled"]
     generation: Generation
+
+
+class _Rehearsed(Exception):
+    """A rehearsal is over: everything it wrote is taken back."""
+
+
+def rehearse(
+    ledger: Ledger, items: Sequence[Planned], owner: str, *, admit: Admit, overwrite: bool, resubmit: bool
+) -> None:
+    """Whether `open_all` would be admitted now; nothing is written.
+
+    Raises:
+        HoasiError: `admit` forbids it.
+    """
+
+    def admitted(bought: Sequence[Planned], usd: float, images: int) -> None:
+        admit(bought, usd, images)
+        raise _Rehearsed
+
+    with suppress(_Rehearsed):
+        open_all(ledger, items, owner, admit=admitted, overwrite=overwrite, resubmit=resubmit)
 
 
 Admit = Callable[[Sequence[Planned], float, int], None]
@@ -60,14 +82,23 @@ def _decide(desk: Desk, item: Planned, owner: str, *, overwrite: bool, resubmit:
         return Opening(kind="made", generation=kept)
     if bought.state.is_open:
         return _share(desk, item, owner, bought)
-    may_buy_again = resubmit if bought.state is State.UNKNOWN else (overwrite or resubmit or bought.paid == "no")
     made = None if overwrite or bought.state is State.UNKNOWN else desk.made(item.fingerprint)
     if made is not None:
         return _share(desk, item, owner, made)
-    if may_buy_again:
+    if _may_buy_again(bought, overwrite=overwrite, resubmit=resubmit):
         desk.settle(bought)
         return Opening(kind="new", generation=desk.add(item, owner, attempt=bought.attempt + 1))
     return Opening(kind="unsettled", generation=bought)
+
+
+def _may_buy_again(bought: Generation, *, overwrite: bool, resubmit: bool) -> bool:
+    """What cost nothing is tried again; what may have cost something only on the caller's word.
+
+    `resubmit` is the word for what nobody knows; what is known to be paid, but lost, is bought anew by `overwrite`.
+    """
+    if bought.state is State.UNKNOWN:
+        return resubmit
+    return overwrite or bought.paid == "no" or (resubmit and bought.paid == "unknown")
 
 
 def _share(desk: Desk, item: Planned, owner: str, bought: Generation) -> Opening:
@@ -162,9 +193,13 @@ class Desk:
 
 
 def is_worth_fetching(generation: Generation) -> bool:
-    """It is paid, and its result may still be at the provider: fetching again is free."""
+    """Its receipt may still bring what was, or may have been, paid: asking is free."""
     problem = generation.problem
-    return generation.paid == "yes" and generation.handle is not None and (problem is None or problem.retry != "no")
+    if generation.handle is None or generation.state not in {State.FAILED, State.CANCELLED}:
+        return False
+    if generation.state is State.CANCELLED:
+        return generation.paid == "unknown"
+    return generation.paid == "yes" and (problem is None or problem.retry != "no")
 
 
 def comes_back_free(generation: Generation) -> bool:

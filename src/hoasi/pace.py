@@ -39,6 +39,11 @@ class Schedule:
         self._spread = max(pstdev(logs), 0.05) if len(logs) >= _FEW else 0.6
         self._normal = NormalDist(self._mean, self._spread)
 
+    @property
+    def trust_s(self) -> float:
+        """How long a stream is believed before we ask ourselves: some fall silent and stay open."""
+        return max(15.0, 2.0 * math.exp(self._mean))
+
     def wait_s(self, elapsed_s: float) -> float:
         """Seconds until the next look, `elapsed_s` after the submission."""
         first = math.exp(self._mean - 2.05 * self._spread)  # the 2nd percentile
@@ -85,9 +90,10 @@ async def until_ready(
         GenerationFailed: it answers that it knows no such request, or not for this key.
     """
     if isinstance(provider, Watches):
-        ready = await _watched(provider.watch(wire, receipt), tell)
-        if ready is not None:
-            return ready
+        with anyio.move_on_after(schedule.trust_s):
+            ready = await _watched(provider.watch(wire, receipt), tell)
+            if ready is not None:
+                return ready
     while True:
         await anyio.sleep(schedule.wait_s(time.time() - sent_at))
         seen = await patiently(lambda: provider.poll(wire, receipt))

@@ -88,6 +88,7 @@ def _planned(
         inputs=inputs,
         fingerprint=fingerprint,
         output_dir=site.output_dir,
+        realm=site.realm,
         log_path=site.log_path,
         semantics_path=site.semantics_path,
         stems=tuple(_stem(request, fingerprint, request.first_idx + k) for k in range(request.num_images)),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from hoasi import catalogue, paths, sources
 from hoasi.ask import Ask
-from hoasi.errors import WrongInput
+from hoasi.errors import PathRefused, WrongInput
 from hoasi.messages import say
 from hoasi.planning import MAX_IMAGES_A_REQUEST, Site, plan_request
 from hoasi.records import Input, Plan, Planned, Request
@@ -20,6 +21,8 @@ DEFAULT_PROVIDER = "fal"
 MANY_IMAGES = 20
 MOST_IMAGES = 30_000
 """Pictures of one call; SQLite binds at most 32,766 values in a statement."""
+
+_LOG = re.compile(rb"^(total_images\s*=|\[\[generations\]\])", re.MULTILINE)
 
 ReadInputs = Callable[[Sequence[str]], Awaitable[list[Input]]]
 
@@ -130,11 +133,23 @@ def _maker(ask: Ask, request: Request, notes: list[str]) -> tuple[str, str | Non
     return provider, model
 
 
+def _report(path: Path) -> Path:
+    """A file that is ours to write: new, empty, or a log; never a plan, a record of consent, or a key file.
+
+    Raises:
+        PathRefused: it is something else.
+    """
+    is_log = not path.exists() or (path.is_file() and _LOG.search(path.read_bytes()[:65536]) is not None)
+    if path.suffix != ".toml" or path.name.startswith(".") or not (is_log or path.stat().st_size == 0):
+        raise PathRefused("report_not_log", path=path)
+    return path
+
+
 def _site(ask: Ask, sourced: Sourced, settings: Settings) -> tuple[Site, list[str]]:
     """Folders and logs, and what to say about them."""
     root = settings.workspace
     folder = paths.inside(root, ask.output_dir, what="--output-dir") if ask.output_dir else None
-    report = paths.inside(root, ask.report_toml, what="--report-toml") if ask.report_toml else None
+    report = _report(paths.inside(root, ask.report_toml, what="--report-toml")) if ask.report_toml else None
     found = [sources.job_of(path / "x", root) for path in (folder, report) if path is not None]
     job_id = ask.job_id or sourced.job_id or next((job for job in found if job), None) or ""
     if job_id:
@@ -142,12 +157,14 @@ def _site(ask: Ask, sourced: Sourced, settings: Settings) -> tuple[Site, list[st
         folder = folder or job / "input/raw_assets/images/ai_generated"
         report = report or job / "source/ai_image_generation.toml"
     folder = folder or root / "outputs"
+    if any(part.startswith(".") for part in folder.relative_to(root).parts):
+        raise PathRefused("folder_hidden", path=folder)
     site = Site(
         job_id=job_id,
         output_dir=paths.relative(root, folder),
         log_path=paths.relative(root, report or folder / "ai_image_generation.toml"),
         semantics_path=f"jobs/{job_id}/source/asset_semantics.toml" if job_id else "",
-        realm="sandbox" if settings.sandbox_url else "",
+        realm=settings.realm,
     )
     unwatched = job_id and not paths.is_watched(root, folder, job_id)
     return site, [say("warning.unwatched", folder=site.output_dir, job=job_id)] if unwatched else []

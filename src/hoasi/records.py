@@ -122,6 +122,8 @@ class Planned(Record):
     inputs: tuple[Input, ...] = ()
     fingerprint: str
     output_dir: str
+    realm: str = ""
+    """Who makes it: "" for the real provider, "sandbox" for ours."""
     log_path: str = ""
     semantics_path: str = ""
     """Workspace-relative files that tell of it; "" for none."""

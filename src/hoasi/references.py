@@ -27,7 +27,7 @@ _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):", re.IGNORECASE)
 _WEB = {"http", "https"}
 
 
-async def resolve(written: str, *, workspace: Path, cache: Path, download: Download) -> Input:
+async def resolve(written: str, *, workspace: Path, cache: Path, download: Download, owner: str = "0") -> Input:
     """Read one reference picture; sizes in pixels as a viewer shows it, the SHA-256 over its bytes as they are.
 
     Args:
@@ -35,6 +35,7 @@ async def resolve(written: str, *, workspace: Path, cache: Path, download: Downl
         workspace: its root.
         cache: folder in the workspace where pictures from addresses are kept, named by their hash.
         download: see `Download`; its errors pass through.
+        owner: the process that downloads; its half-done files are swept when it is dead.
 
     Raises:
         PathRefused: the path leaves the workspace.
@@ -45,10 +46,12 @@ async def resolve(written: str, *, workspace: Path, cache: Path, download: Downl
         return await to_thread.run_sync(_local, written, workspace)
     if scheme[1].lower() not in _WEB:
         raise FileBroken("reference_scheme", path=_shown(written), scheme=scheme[1])
-    return await _remote(written, workspace, cache, download)
+    return await _remote(written, workspace, cache, download, owner)
 
 
-async def resolve_all(written: Sequence[str], *, workspace: Path, cache: Path, download: Download) -> list[Input]:
+async def resolve_all(
+    written: Sequence[str], *, workspace: Path, cache: Path, download: Download, owner: str = "0"
+) -> list[Input]:
     """Read reference pictures: one `Input` a name, in order; what is named twice is read once.
 
     Raises:
@@ -58,7 +61,7 @@ async def resolve_all(written: Sequence[str], *, workspace: Path, cache: Path, d
     found: dict[str, Input] = {}
     for place, name in zip(places, written, strict=True):
         if place not in found:
-            found[place] = await resolve(name, workspace=workspace, cache=cache, download=download)
+            found[place] = await resolve(name, workspace=workspace, cache=cache, download=download, owner=owner)
     return [found[place].model_copy(update={"written": name}) for place, name in zip(places, written, strict=True)]
 
 
@@ -81,9 +84,9 @@ def _local(written: str, workspace: Path) -> Input:
     return _read(path, written, written, workspace)
 
 
-async def _remote(written: str, workspace: Path, cache: Path, download: Download) -> Input:
+async def _remote(written: str, workspace: Path, cache: Path, download: Download, owner: str) -> Input:
     """Downloaded under a hidden name, and given its own when it is known to be a picture."""
-    temp = cache / f".hoasi-{secrets.token_hex(8)}.tmp"
+    temp = cache / f".hoasi-{owner}-{secrets.token_hex(8)}.tmp"
     await to_thread.run_sync(paths.writable, cache)
     try:
         await download(written, temp, LIMIT_BYTES)

@@ -20,6 +20,9 @@ def entry(generation: Generation, workspace: Path, batch: Batch) -> Entry:
     notes = [warning for artifact in generation.artifacts for warning in artifact.warnings]
     notes += [say("note.copied", id=generation.copy_of)] if generation.copy_of else []
     notes += [say("note.fetched_again")] if generation.id in batch.free else []
+    is_harmed = generation.state is State.SUCCEEDED and generation.problem is not None
+    if is_harmed and generation.problem:
+        state = "expired" if generation.problem.kind == "ResultExpired" else "failed"
     return Entry(
         id=generation.id,
         scene_id=planned.request.scene.id,
@@ -29,7 +32,7 @@ def entry(generation: Generation, workspace: Path, batch: Batch) -> Entry:
         provider=planned.provider,
         model=planned.model,
         seed=planned.seed,
-        outputs=tuple(str(workspace / artifact.path) for artifact in generation.artifacts),
+        outputs=() if is_harmed else tuple(str(workspace / artifact.path) for artifact in generation.artifacts),
         error=explain(generation.problem) if generation.problem else None,
         estimate_usd=planned.price.usd,
         expected_seconds=planned.expected_s if generation.state.is_open else None,

@@ -45,7 +45,7 @@ class Runner:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._parked: set[str] = set()
         street = Street(frozenset(self._origins()))
-        self._shop = Shop(settings, ledger, street, self.owner, self._wait_for_one, self._bring_back)
+        self._shop = Shop(settings, ledger, street, self.owner, self._wait_for_one)
         self._is_open = False
         self._buried_at = 0.0
         self._pulse: asyncio.Task[None] | None = None
@@ -118,6 +118,8 @@ class Runner:
         """Bring an ended one back without paying: fetch from the provider, copy again, or draw again what is free."""
         is_local_work = generation.copy_of is not None or generation.planned.price.usd == 0
         state = State.QUEUED if is_local_work else State.FETCHING
+        if generation.state is State.CANCELLED:
+            state = State.RUNNING
         try:
             opened = self._ledger.reopen(generation.id, self.owner, state, problem=None)
         except LostOwnership:  # somebody else brings it back already
@@ -204,10 +206,6 @@ class Runner:
     async def _wait_for_one(self, name: str) -> Generation:
         return (await self.wait([name]))[0]
 
-    async def _bring_back(self, generation: Generation) -> Generation:
-        self.again(generation)
-        return await self._wait_for_one(generation.id)
-
     # ------------------------------------------------------------------ the pulse
 
     async def _beat(self) -> None:
@@ -246,5 +244,6 @@ class Runner:
             self._sweep()
 
     def _sweep(self) -> None:
-        folders = [self._settings.workspace / folder for folder in self._ledger.folders()]
-        sweep(folders, self._presence.living())
+        root = self._settings.workspace
+        folders = [root, self._settings.home / "references", *root.glob("jobs/*/source")]
+        sweep([*folders, *(root / folder for folder in self._ledger.folders())], self._presence.living())

@@ -54,6 +54,11 @@ class Settings:
             return None
         return f"http://127.0.0.1:{SANDBOX_PORT}" if value == "1" else _checked("HOASI_SANDBOX", value)
 
+    @property
+    def realm(self) -> str:
+        """Who makes pictures for this process: "" for the real providers, "sandbox" for ours."""
+        return "sandbox" if self.sandbox_url else ""
+
     def origin(self, provider: str, role: str, default: str) -> str:
         """Address of one of a provider's hosts: `HOASI_<PROVIDER>[_<ROLE>]_URL`, else the sandbox, else the default.
 

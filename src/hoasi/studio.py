@@ -130,6 +130,7 @@ class Studio:
                 workspace=self.settings.workspace,
                 cache=self.settings.home / "references",
                 download=self._download,
+                owner=self.engine.owner if any(map(_is_remote, written)) else "0",
             )
 
         return read
@@ -148,7 +149,11 @@ class Studio:
         limits = gates.budget(ask, self.settings)
         plan = await prepare(ask, self.settings, self._reader(is_dry=False))
         gates.keys(plan, self.settings)
-        if ask.no_faces or (ask.consent or "").strip():
+        is_permission = ask.no_faces or bool((ask.consent or "").strip())
+        if not is_permission:
+            gates.permitted(plan, self.settings)
+        self.engine.rehearse(plan, limits.check, overwrite=ask.overwrite, resubmit=ask.resubmit)
+        if is_permission:
             self._record(plan, ask)
         self._pass(plan)
         return await self.engine.begin(plan, limits.check, overwrite=ask.overwrite, resubmit=ask.resubmit)

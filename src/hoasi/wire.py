@@ -9,8 +9,7 @@ httpx's API on aiohttp's transport (numbers: docs/decisions/0002-http.md). What 
 * A key goes only to its provider's own origins (scheme, host and port equal). Downloads carry none.
 * A download address must be https and public; names are resolved once and the connection goes to the very address that
   was checked; every redirect is checked anew. Origins of configured providers are trusted as they are.
-
-Import it only when work starts: it loads aiohttp.
+It loads aiohttp: import it only when work starts.
 """
 
 from __future__ import annotations
@@ -185,9 +184,8 @@ class Street:
 
     async def close(self) -> None:
         """Close every connection."""
-        for client in self._clients.values():
-            await client.aclose()
-        self._clients.clear()
+        while self._clients:
+            await self._clients.popitem()[1].aclose()
 
 
 def _joined(url: str, location: str) -> str:
@@ -225,6 +223,11 @@ class Wire:
         self._origins = origins
         self._auth = auth
         self._own = {origin_of(url) for url in origins.values()}
+
+    @property
+    def address(self) -> str:
+        """Where this provider is for this process; "" for one without hosts."""
+        return next(iter(self._origins.values()), "")
 
     def url(self, role: str, path: str) -> str:
         """Address of a path at one of the provider's hosts."""

@@ -189,3 +189,16 @@ async def test_an_upload_that_fails_costs_nothing(
     assert entry.error is not None
     assert FACE in entry.error.message
     assert sandbox.stats()["posts_received"] == 0
+
+
+async def test_an_upload_that_the_provider_lost_is_sent_again(
+    face: Path, open_studio: OpenStudio, sandbox: Sandbox
+) -> None:
+    """The remembered address is dead: the request is refused, free, and the next try uploads the picture anew."""
+    async with open_studio() as studio:
+        await studio.generate(one(references=(FACE,), consent=WORDS))
+        sandbox.shelf.clear()
+        entry = (await studio.generate(one("another", references=(FACE,)))).generations[0]
+        assert (entry.state, entry.paid) == ("failed", "no")
+        assert (await studio.generate(one("another", references=(FACE,)))).generations[0].state == "succeeded"
+    assert sandbox.stats()["uploads"] == 2

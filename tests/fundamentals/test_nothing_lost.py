@@ -100,19 +100,37 @@ async def test_a_harmed_file_comes_back_free(
     assert [row["status"] for row in told(workspace)] == ["success"]
 
 
-async def test_a_copy_comes_back_even_if_its_source_is_harmed(open_studio: OpenStudio, sandbox: Sandbox) -> None:
-    """An equal request whose picture is gone: the picture comes back from the provider, then it is copied, all free."""
+@pytest.mark.parametrize("provider", ["fal", "local"])
+async def test_a_copy_comes_back_even_if_its_source_is_harmed(
+    provider: str, open_studio: OpenStudio, sandbox: Sandbox, workspace: Path
+) -> None:
+    """An equal request whose pictures are gone everywhere is fetched, or drawn, for its own place, free."""
+    (workspace / "jobs" / "job-2").mkdir()
     async with open_studio() as studio:
-        (source,) = (await studio.generate(one(seed=7, scene_ids=("SC_01",)))).generations[0].outputs
+        (source,) = (await studio.generate(one(seed=7, provider=provider))).generations[0].outputs
         harm(source)
-        (copy,) = (await studio.generate(one(seed=7, scene_ids=("SC_02",)))).generations[0].outputs
-        whole = content(copy)
-        harm(source, "damaged")
-        harm(copy)
-        reply = await studio.generate(one(seed=7, scene_ids=("SC_02",)))
-    assert reply.generations[0].state == "succeeded"
-    assert content(source) == content(copy) == whole
-    assert sandbox.stats()["submissions"] == 1
+        (copy,) = (await studio.generate(one(seed=7, provider=provider, job_id="job-2"))).generations[0].outputs
+        harm(copy, "damaged")
+        reply = await studio.generate(one(seed=7, provider=provider, job_id="job-2"))
+    assert (reply.generations[0].state, reply.generations[0].paid) == ("succeeded", "no")
+    assert content(copy).endswith(b"IEND\xaeB`\x82")
+    assert pictures(workspace) == []
+    assert sandbox.stats()["submissions"] == (provider == "fal")
+
+
+async def test_an_older_picture_never_replaces_a_newer_one(
+    open_studio: OpenStudio, sandbox: Sandbox, quick: object
+) -> None:
+    """A download that failed, then an overwrite: neither `resume` nor a copy brings the old picture to that place."""
+    sandbox.faults.add(fault("download", "truncated", times=4))
+    async with open_studio() as studio:
+        old = (await studio.generate(one(seed=7))).generations[0]
+        new = (await studio.generate(one(seed=7, overwrite=True))).generations[0]
+        kept = content(new.outputs[0])
+        assert (old.state, new.state) == ("failed", "succeeded")
+        assert (await studio.resume()).generations == ()
+        assert (await studio.resume([old.id])).generations[0].state == "failed"
+    assert content(new.outputs[0]) == kept
 
 
 async def test_what_the_provider_no_longer_has_is_expired(
@@ -127,10 +145,10 @@ async def test_what_the_provider_no_longer_has_is_expired(
         assert entry.state == "expired"
         assert entry.error is not None
         assert entry.error.paid == "yes"
-        sandbox.change(forget_after_s=None)
         assert (await studio.generate(one())).generations[0].state == "expired"
         assert (await studio.resume()).generations == ()
         assert sandbox.stats()["submissions"] == 1
+        sandbox.change(forget_after_s=None)
         assert (await studio.generate(one(overwrite=True))).generations[0].state == "succeeded"
     assert sandbox.stats()["submissions"] == 2
 
@@ -241,6 +259,7 @@ async def test_what_is_cancelled_at_work_may_be_billed(
             entry = (await studio.cancel(batch.ids)).generations[0]
     if restarted:
         async with open_studio() as studio:
+            sandbox.faults.add(fault("stream", "hang_before", times=0))
             entry = (await studio.cancel(batch.ids)).generations[0]
     assert (entry.state, entry.paid, entry.cost_usd) == ("cancelled", "unknown", None)
 

@@ -228,9 +228,9 @@ class Forgetful(Sandbox):
 
 async def test_a_stale_connection_cannot_fake_a_lost_reply(workspace: Path) -> None:
     """The server hangs up on used connections: a paid request goes over a fresh one and is not lost."""
-    async with serving(Forgetful(latency_s=0.05, pictures="tiny")) as url:
-        async with Studio(workspace, environ=fal_environ(url)) as studio:
-            states = [(await studio.generate(one(f"kite {k}"))).generations[0].state for k in range(3)]
+    forgetful = Forgetful(latency_s=0.05, pictures="tiny")
+    async with serving(forgetful) as url, Studio(workspace, environ=fal_environ(url)) as studio:
+        states = [(await studio.generate(one(f"kite {k}"))).generations[0].state for k in range(3)]
     assert states == ["succeeded"] * 3
 
 

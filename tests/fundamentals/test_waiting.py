@@ -15,6 +15,7 @@ import pytest
 
 from calls import OpenStudio, fault, one, pictures, told, until
 from hoasi import Studio
+from hoasi.engine import Engine
 from hoasi.providers.fal import Fal
 from hoasi.records import Request
 from hoasi.sandbox import Sandbox
@@ -227,14 +228,32 @@ async def test_a_locked_ledger_stops_nothing(open_studio: OpenStudio, sandbox: S
 
 async def test_leaving_waits_for_the_receipt_and_for_nothing_else(open_studio: OpenStudio, sandbox: Sandbox) -> None:
     """A process that leaves takes the receipt of a request that is out with it, and sends nothing more."""
-    sandbox.faults.add(fault("submit", "slow", value=0.3, times=0))
-    sandbox.change(latency_s=600)
+    sandbox.change(latency_s=0.2)
+    sandbox.faults.add(fault("submit", "slow", value=0.7))
     async with open_studio(HOASI_FAL_CONCURRENCY="2") as studio:
-        batches = [await studio.begin(one(f"kite {k}")) for k in range(4)]
+        batches = [await studio.begin(one(f"kite {k}")) for k in range(3)]
         await until(lambda: sandbox.stats()["posts_received"] == 2)
+        sandbox.change(latency_s=600)
         with anyio.fail_after(5):
             await studio.close()
         rows = [studio.generations(batch.ids)[0] for batch in batches]
-    assert sorted((row.state, row.handle is None) for row in rows) == [("queued", True)] * 2 + [("running", False)] * 2
+    states = sorted((row.state.value, row.handle is None) for row in rows)
+    assert states == [("queued", True), ("running", False), ("succeeded", False)]
     assert sandbox.stats()["posts_received"] == 2
-    assert {task.get_name() for task in asyncio.all_tasks() if "hoasi" in str(task.get_coro())} <= {"test"}
+    assert len(asyncio.all_tasks()) <= 2
+
+
+async def test_work_begins_before_the_caller_can_give_up(
+    open_studio: OpenStudio, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A call that is cancelled right after its intent was written down: the work goes on without any other call."""
+    looked = threading.Event()
+    monkeypatch.setattr(Engine, "_intact", lambda *_: looked.wait(10) and set())
+    async with open_studio() as studio:
+        call = asyncio.create_task(studio.generate(one()))
+        await until(lambda: studio.list()[0].generations != ())
+        call.cancel()
+        looked.set()
+        await asyncio.gather(call, return_exceptions=True)
+        await until(lambda: studio.list(states=["succeeded"])[0].generations != ())
+    assert sandbox.stats()["submissions"] == 1

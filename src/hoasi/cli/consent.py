@@ -153,11 +153,11 @@ def revoke(
 
 def consent_file(settings: Settings, job: str | None) -> Path:
     """The consent file of a job that exists, or of the workspace."""
-    from hoasi import gates, paths
+    from hoasi import consent, paths
 
     if job:
         paths.job_dir(settings.workspace, job)
-    return gates.consent_file(settings, job or "")
+    return consent.file_of(settings, job or "")
 
 
 def _lock(settings: Settings) -> Path:

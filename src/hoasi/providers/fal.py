@@ -79,7 +79,7 @@ class Fal:
             return fal_replies.done(reply, ready)
         if reply.fields.get("detail") == _STILL:
             raise TryAgain(reply.status, 0.5)
-        if fal_replies.is_told(reply):
+        if fal_replies.is_told(reply, ready):
             raise fal_replies.failure(reply)
         raise fal_replies.unanswered(reply)
 

@@ -47,10 +47,15 @@ def _field(row: dict[str, object]) -> str:
     return ".".join(names) + ": " if names else ""
 
 
-def is_told(reply: Reply) -> bool:
-    """The body is an error of the request itself, not of some gateway on the way."""
-    kind, _ = read(reply)
-    return bool(kind) or (reply.status == 422 and "detail" in reply.fields)
+def is_told(reply: Reply, ready: Ready) -> bool:
+    """The body is the end of the request itself, not the trouble of some gateway on the way to its result.
+
+    The model's own errors are lists. A flat error counts only where the status said already that the request failed:
+    a paid result must not be given up because one look at it met a busy runner.
+    """
+    if isinstance(reply.fields.get("detail"), list):
+        return reply.status != 429
+    return bool(ready.error or ready.error_type) and bool(read(reply)[0])
 
 
 def refused(reply: Reply) -> HoasiError:

@@ -1,0 +1,146 @@
+"""Engine room (floor 3): results come home: asked for, downloaded or copied, and then the generation has succeeded."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import PurePosixPath
+from typing import TypeVar
+
+import anyio.to_thread
+
+from hoasi import artifacts
+from hoasi.errors import GenerationFailed, KeyRejected, ResultBroken, ResultExpired
+from hoasi.line import Line, Parked
+from hoasi.pace import patiently
+from hoasi.providers._provider import Done, Follows, Order, Ready, TryAgain
+from hoasi.records import Artifact, Generation, Output, Problem, State
+from hoasi.wire import AddressRefused, NotSent, ReplyLost, TooLarge, WireTrouble
+
+T = TypeVar("T")
+
+
+async def asked(line: Line, ask: Callable[[], Awaitable[T]]) -> T:
+    """A free question; without an answer the generation is parked, never given up."""
+    try:
+        return await ask()
+    except KeyRejected as error:
+        raise Parked(error.problem()) from error
+    except (WireTrouble, TryAgain) as error:
+        raise Parked(waiting(line, "unreachable_while_waiting")) from error
+
+
+def waiting(line: Line, key: str) -> Problem:
+    """Why it is left for now, as data."""
+    facts = {"provider": line.maker.name, "id": line.generation.id}
+    return Problem(kind="StillRunning", key=key, facts=facts, paid=line.may_be_paid, retry="safe")
+
+
+async def fetch(line: Line) -> None:
+    """Fetching: bring the results home, verify, name, sign."""
+    done = line.done or await _collected(line)
+    if done is None:
+        return
+    finish(line, await _brought(line, done), is_paid=True)
+
+
+async def _brought(line: Line, done: Done) -> list[Artifact]:
+    """Each result, noted as soon as it is here: one that fails does not take the others away."""
+    there = await anyio.to_thread.run_sync(_there, line)
+    made: list[Artifact] = []
+    for k, output in enumerate(done.outputs[: len(line.planned.stems)]):
+        made.append(there.get(line.planned.stems[k]) or await _bring(line, k, output))
+        if len(line.planned.stems) > 1:
+            line.save(durable=False, artifacts=[artifact.model_dump(mode="json") for artifact in made])
+    return made
+
+
+def _there(line: Line) -> dict[str, Artifact]:
+    """Pictures of this generation that came earlier and are as we left them (in a worker thread)."""
+    workspace = line.shop.settings.workspace
+    known = [artifact for artifact in line.generation.artifacts if artifacts.is_intact(workspace, artifact)]
+    return {PurePosixPath(artifact.path).stem: artifact for artifact in known}
+
+
+async def _collected(line: Line) -> Done | None:
+    """Ask where the results are. What was free and drawn at once (no receipt) is simply drawn again."""
+    maker = line.maker
+    if isinstance(maker, Follows):
+        ready = line.ready if line.ready is not None else await asked(line, lambda: _looked(line, maker))
+        return await asked(line, lambda: patiently(lambda: maker.collect(line.wire, line.receipt, ready)))
+    if line.planned.price.usd != 0.0:
+        raise ResultExpired("result_expired", provider=maker.name, status=0)
+    line.save(state=State.QUEUED, submitted_at=None)
+    return None
+
+
+async def _looked(line: Line, maker: Follows) -> Ready:
+    """How it had ended, for a process that did not see it; a status that is forgotten says nothing of the result."""
+    try:
+        seen = await patiently(lambda: maker.poll(line.wire, line.receipt))
+    except ResultExpired:
+        return Ready()
+    return seen if isinstance(seen, Ready) else Ready()
+
+
+async def _bring(line: Line, k: int, output: Output) -> Artifact:
+    """One download, a few times if need be: it is paid for, and a new file may take a moment to be served."""
+    try:
+        return await patiently(
+            lambda: artifacts.fetch(line.shop.street, output, line.target(k)),
+            tries=4,
+            also=(ResultBroken, ResultExpired),
+        )
+    except (NotSent, ReplyLost) as error:
+        raise ResultBroken("download_lost", provider=line.maker.name, detail=str(error)) from error
+    except (AddressRefused, TooLarge) as error:
+        raise ResultBroken("download_unsafe", provider=line.maker.name, detail=str(error), retry="no") from error
+
+
+def finish(line: Line, made: list[Artifact], *, is_paid: bool) -> None:
+    """Durable success; the cost is the estimate for what was really delivered."""
+    planned = line.planned
+    price = planned.price.usd if is_paid else 0.0
+    cost = None if price is None else round(price * len(made) / len(planned.stems), 6)
+    line.end(
+        State.SUCCEEDED,
+        artifacts=[artifact.model_dump(mode="json") for artifact in made],
+        problem=None,
+        paid="no" if cost == 0 else "yes",
+        cost_usd=cost,
+    )
+
+
+# ---------------------------------------------------------------------- copies
+
+
+async def copy(line: Line) -> None:
+    """An equal request was or is bought elsewhere: wait for it and copy its files, or have them from where it did."""
+    with line.stoppable():
+        source = await line.shop.wait_for(str(line.generation.copy_of))
+    if source.state.is_open:
+        raise Parked(waiting(line, "still_running"))
+    if source.state is not State.SUCCEEDED:
+        raise GenerationFailed("copy_source_failed", id=source.id, state=source.state.value)
+    made = await anyio.to_thread.run_sync(_copied, line, source)
+    finish(line, made or await _had_again(line, source), is_paid=False)
+
+
+def _copied(line: Line, source: Generation) -> list[Artifact]:
+    """Copies of its files; none when one of them is gone or was changed (in a worker thread)."""
+    workspace = line.shop.settings.workspace
+    if not all(artifacts.is_intact(workspace, artifact) for artifact in source.artifacts):
+        return []
+    return [artifacts.copy(artifact, line.target(k)) for k, artifact in enumerate(source.artifacts)]
+
+
+async def _had_again(line: Line, source: Generation) -> list[Artifact]:
+    """The source's files are harmed: fetched with its receipt, or drawn again, free. Its own place is not touched."""
+    maker = line.maker
+    if source.handle is not None and isinstance(maker, Follows):
+        receipt = source.handle
+        done = await asked(line, lambda: patiently(lambda: maker.collect(line.wire, receipt, Ready())))
+        return await _brought(line, done)
+    if line.planned.price.usd == 0:
+        drawn = await maker.submit(line.wire, Order(line.planned, (), line.generation.id))
+        return await _brought(line, drawn) if isinstance(drawn, Done) else []
+    raise GenerationFailed("copy_source_damaged", id=source.id)
