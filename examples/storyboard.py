@@ -1,6 +1,6 @@
 """Draw three storyboard frames without any key, from Python.
 
-    python examples/storyboard.py [WORKSPACE]
+python examples/storyboard.py [WORKSPACE]
 """
 
 from __future__ import annotations

@@ -71,6 +71,14 @@ def resumed(workspace: Path, url: str) -> Reply:
     return asyncio.run(resume())
 
 
+def states(workspace: Path) -> list[str]:
+    """The states of all generations, as the ledger has them."""
+    db = sqlite3.connect(workspace / ".hoasi" / "ledger.db")
+    found = [row[0] for row in db.execute("SELECT state FROM generation ORDER BY number")]
+    db.close()
+    return found
+
+
 def check_all_told(workspace: Path) -> None:
     """Every end stands once in the log, every picture once in the semantics, and nobody's mark is left."""
     check_invariants(workspace)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -13,8 +14,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from acceptance.processes import check_all_told, ended, kill, line, resumed, start, until
-from calls import fal_environ, fault, pictures
+import calls
+from acceptance.processes import check_all_told, ended, kill, line, resumed, start, states, until
+from calls import fal_environ, fault, pictures, told
+from hoasi import Studio
 from hoasi.sandbox import Sandbox, serving_in_thread
 
 pytestmark = pytest.mark.process
@@ -143,7 +146,8 @@ def test_a_dead_process_is_followed_by_who_is_at_work(workspace: Path, url: str,
     until(lambda: sandbox.stats()["submissions"] == 2)
     kill(first)
     assert ended(second) == ["succeeded"]
-    assert {entry.state for entry in resumed(workspace, url).generations} == {"succeeded"}
+    assert states(workspace) == ["succeeded", "succeeded"]
+    resumed(workspace, url)
     assert (sandbox.stats()["submissions"], sandbox.stats()["downloads"]) == (2, 2)
     check_all_told(workspace)
 
@@ -154,11 +158,26 @@ def test_a_sleeping_process_keeps_its_work(workspace: Path, url: str, sandbox: S
     process = start(workspace, url, ASK)
     until(lambda: sandbox.stats()["streams"] == 1)
     os.kill(process.pid, signal.SIGSTOP)
-    states = [entry.state for entry in resumed(workspace, url).generations]
+    seen = [entry.state for entry in resumed(workspace, url).generations]
     os.kill(process.pid, signal.SIGCONT)
-    assert states == ["running"]
+    assert seen == ["running"]
     assert ended(process) == ["succeeded"]
     assert sandbox.stats()["downloads"] == 1
+    check_all_told(workspace)
+
+
+def test_a_starting_process_tells_what_a_dead_one_could_not(workspace: Path, url: str) -> None:
+    """Finished, but killed before the log was written: the next process writes it without being asked for anything."""
+    process = start(workspace, url, ASK, die="hoasi.scribe:Scribe._tell_one:before")
+    assert process.wait(timeout=60) == -signal.SIGKILL
+    process.communicate()
+
+    async def stand_by() -> None:
+        async with Studio(workspace, environ=fal_environ(url)) as studio:
+            studio.start()
+            await calls.until(lambda: told(workspace) != [])
+
+    asyncio.run(stand_by())
     check_all_told(workspace)
 
 

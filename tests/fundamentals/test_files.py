@@ -7,8 +7,9 @@ import threading
 import time
 import tomllib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -173,27 +174,41 @@ async def test_a_batch_writes_its_log_at_most_twice_a_second(
     at: list[float] = []
     write = joblog.write
 
-    def noted(*args: object, **more: object) -> joblog.Memory:
+    def noted(*args: Any, **more: Any) -> joblog.Memory:
         at.append(time.monotonic())
-        return write(*args, **more)  # type: ignore[arg-type]
+        return write(*args, **more)
 
     monkeypatch.setattr(joblog, "write", noted)
     requests = tuple(Request(prompt=f"kite {k}", scene=Scene(id=f"SC_{k:02d}")) for k in range(50))
     async with open_studio(HOASI_FAL_CONCURRENCY="8") as studio:
-        await asyncio.gather(
-            studio.generate(one(prompt=None, requests=requests)), *(studio.generate(one(f"lone {k}")) for k in range(4))
-        )
-        assert len(told(workspace)) == 54
+
+        async def one_after_the_other() -> None:
+            for k in range(5):
+                await studio.generate(one(f"lone {k}"))
+                assert [row for row in told(workspace) if row["prompt"].strip() == f"lone {k}"]
+
+        await asyncio.gather(studio.generate(one(prompt=None, requests=requests)), one_after_the_other())
+        assert len(told(workspace)) == 55
     assert all(third - first > 0.99 for first, third in zip(at, at[2:], strict=False)), at
 
 
-async def test_processes_tell_each_end_once(open_studio: OpenStudio, workspace: Path) -> None:
+async def test_processes_tell_each_end_once(
+    open_studio: OpenStudio, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Two processes that want to write the same news: one does, the other leaves the log as it is."""
+    both, write = threading.Barrier(2), joblog.write
+
+    def together(*args: Any, **more: Any) -> joblog.Memory:
+        with suppress(threading.BrokenBarrierError):
+            both.wait(0.5)
+        return write(*args, **more)
+
     async with open_studio() as a, open_studio() as b:
         b.start()
         with held(a.engine._scribe._lock(f"{LOG} telling")):
             await a.wait(await a.begin(one(provider="local")), timeout_s=0.01)
             await until(lambda: a.list(states=["succeeded"])[0].generations != ())
+            monkeypatch.setattr(joblog, "write", together)
             telling = [asyncio.ensure_future(studio.engine._scribe.flush()) for studio in (a, b)]
             await asyncio.sleep(0.3)
         await asyncio.gather(*telling)

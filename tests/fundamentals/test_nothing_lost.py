@@ -23,6 +23,7 @@ async def test_a_restart_goes_on_with_what_runs(open_studio: OpenStudio, sandbox
     async with open_studio() as studio:
         taken = studio.start()
         reply = await studio.follow(taken)
+        assert studio.engine.ledger.durations("fal", "fal-ai/nano-banana") == []  # how long we were away is no duration
     assert [entry.id for entry in reply.generations] == [first.generations[0].id]
     assert reply.generations[0].state == "succeeded"
     assert sandbox.stats()["submissions"] == 1

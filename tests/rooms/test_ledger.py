@@ -14,7 +14,7 @@ from hoasi.errors import LostOwnership, NotFound, WrongInput
 from hoasi.ledger import Ledger
 from hoasi.opening import open_all
 from hoasi.planning import Site, plan_request
-from hoasi.records import OPEN_STATES, Generation, Request, State
+from hoasi.records import OPEN_STATES, Generation, Problem, Request, State
 from hoasi.telling import told, untold
 
 SITE = Site(job_id="job-1", output_dir="jobs/job-1/pictures", log_path="jobs/job-1/log.toml")
@@ -62,6 +62,13 @@ def test_nobody_is_robbed(ledger: Ledger) -> None:
     assert ledger.orphans(EVERY) == [yours.id]
     assert ledger.owners() == {"me"}
     assert {g.id for g in ledger.adopt("me", EVERY)} == {mine.id, yours.id}
+
+
+def test_who_takes_it_up_again_forgets_why_it_was_left(ledger: Ledger) -> None:
+    """While somebody is at it, no old trouble is told."""
+    left = Problem(kind="StillRunning", key="still_running", paid="unknown").model_dump(mode="json")
+    ledger.save(queued(ledger).id, "me", owner=None, problem=left)
+    assert [g.problem for g in ledger.adopt("you", EVERY)] == [None]
 
 
 def test_places_are_counted_over_all_processes(ledger: Ledger) -> None:
