@@ -17,7 +17,6 @@ from PIL import Image
 from calls import OpenStudio, content, fault, one, pictures, told, until
 from hoasi import Studio
 from hoasi.exports import joblog
-from hoasi.files import held
 from hoasi.records import Request, Scene
 from hoasi.sandbox import Sandbox
 
@@ -203,15 +202,13 @@ async def test_processes_tell_each_end_once(
             both.wait(0.5)
         return write(*args, **more)
 
+    monkeypatch.setattr(joblog, "write", together)
     async with open_studio() as a, open_studio() as b:
         b.start()
-        with held(a.engine._scribe._lock(f"{LOG} telling")):
-            await a.wait(await a.begin(one(provider="local")), timeout_s=0.01)
-            await until(lambda: a.list(states=["succeeded"])[0].generations != ())
-            monkeypatch.setattr(joblog, "write", together)
-            telling = [asyncio.ensure_future(studio.engine._scribe.flush()) for studio in (a, b)]
-            await asyncio.sleep(0.3)
-        await asyncio.gather(*telling)
+        batch = await a.begin(one(provider="local"))
+        await until(lambda: a.list(states=["succeeded"])[0].generations != ())
+        await b.engine._scribe.flush()
+        await a.wait(batch)
     header = tomllib.loads((workspace / LOG).read_text(encoding="utf-8"))["metadata"]
     assert (header["job_id"], len(told(workspace))) == ("job-1", 1)
 

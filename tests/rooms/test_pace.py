@@ -228,3 +228,10 @@ async def test_trouble_after_the_end_is_no_trouble(clock: Clock) -> None:
     provider = Telling(clock, Ready(), ReplyLost("x"))
     await followed(provider, [])
     assert provider.polls == 0
+
+
+@pytest.mark.parametrize("late_s", [0.1, 0.5, 3.0, 20.0])
+def test_what_is_late_may_take_as_long_again(late_s: float) -> None:
+    """A model that always took the same: when it is late, the curve knows nothing, and the gaps follow the delay."""
+    wait_s = Schedule([0.06, 0.06, 0.06], typical_s=8.0).wait_s(late_s)
+    assert wait_s <= max(late_s, pace.SHORTEST_S)
