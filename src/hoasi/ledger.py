@@ -23,6 +23,8 @@ _OPEN = tuple(sorted(OPEN_STATES))
 _HELD = (State.SUBMITTING, State.RUNNING)
 SLOT_LIFE_S = 600.0
 """A submission that nobody follows any more holds one of the provider's places no longer than this."""
+BUSY_S = 30.0
+"""How long we wait for others who write."""
 _JSON = {"planned", "handle", "artifacts", "problem"}
 
 
@@ -32,14 +34,27 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         (path.parent / ".gitignore").write_text("*\n", encoding="ascii")
-        self._db = sqlite3.connect(path, timeout=30.0, isolation_level=None, check_same_thread=False)
+        self._db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
         self._db.row_factory = sqlite3.Row
-        self._db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;")
+        self._keep_a_log()
+        self._db.execute("PRAGMA foreign_keys=ON")
         self._migrate()
+
+    def _keep_a_log(self) -> None:
+        """WAL. Where several make a new ledger at once SQLite says "locked" without waiting: look again."""
+        deadline = time.monotonic() + BUSY_S
+        while True:
+            try:
+                self._db.execute("PRAGMA journal_mode=WAL")
+                return
+            except sqlite3.OperationalError:
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(0.005)
 
     def _migrate(self) -> None:
         """Bring the schema to the version this code knows; a newer one is refused, never touched."""
-        with self._write() as db:
+        with self.transaction() as db:
             version = db.execute("PRAGMA user_version").fetchone()[0]
             if version > _SCHEMA:
                 raise WrongInput("ledger_newer", version=version, known=_SCHEMA)
@@ -53,7 +68,8 @@ class Ledger:
         self._db.close()
 
     @contextmanager
-    def _write(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
+    def transaction(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
+        """All or nothing, and nobody else writes meanwhile. `durable` waits for the disk."""
         self._db.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
         self._db.execute("BEGIN IMMEDIATE")
         try:
@@ -65,12 +81,6 @@ class Ledger:
             raise
 
     # ------------------------------------------------------------------ asking
-
-    @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
-        """One transaction in which requests are matched with what was bought before (`opening.py` decides)."""
-        with self._write() as db:
-            yield db
 
     def get(self, ids: Sequence[str]) -> list[Generation]:
         """Generations by id, in the order asked.
@@ -139,7 +149,7 @@ class Ledger:
             LostOwnership: another process took it over.
         """
         values = [json.dumps(v) if k in _JSON and v is not None else v for k, v in fields.items()]
-        with self._write(durable=durable) as db:
+        with self.transaction(durable=durable) as db:
             row = db.execute(
                 f"UPDATE generation SET {', '.join(f'{k}=?' for k in fields)} WHERE id=? AND owner=? RETURNING *",
                 [*values, name, me],
@@ -154,7 +164,7 @@ class Ledger:
         Counts what every process has at the provider.
         """
         now = time.time()
-        with self._write() as db:
+        with self.transaction() as db:
             held = db.execute(
                 "SELECT COUNT(*) FROM generation"
                 " WHERE provider=? AND state IN (?, ?) AND (owner IS NOT NULL OR submitted_at > ?)",
@@ -173,7 +183,7 @@ class Ledger:
 
     def rescue_receipt(self, name: str, receipt: dict[str, Any]) -> None:
         """A receipt that came to a process which had lost its generation is kept, unless there is one already."""
-        with self._write() as db:
+        with self.transaction() as db:
             db.execute(
                 "UPDATE generation SET handle=?, state=?, problem=NULL, logged=0 WHERE id=? AND handle IS NULL",
                 (json.dumps(receipt), State.RUNNING, name),
@@ -195,7 +205,7 @@ class Ledger:
     def adopt(self, owner: str, states: Collection[str], ids: Collection[str] | None = None) -> list[Generation]:
         """Become the owner of generations that nobody else works on."""
         chosen = "" if ids is None else f" AND id IN ({marks(ids)})"
-        with self._write() as db:
+        with self.transaction() as db:
             rows = db.execute(
                 "UPDATE generation SET owner=?, problem=NULL WHERE (owner IS NULL OR owner=?)"
                 f" AND state IN ({marks(states)}){chosen} RETURNING *",
@@ -205,7 +215,7 @@ class Ledger:
 
     def heal(self, ids: Sequence[str]) -> None:
         """Their files are whole (again)."""
-        with self._write(durable=False) as db:
+        with self.transaction(durable=False) as db:
             db.execute(f"UPDATE generation SET problem=NULL WHERE id IN ({marks(ids)})", list(ids))
 
     def is_superseded(self, generation: Generation) -> bool:
@@ -232,12 +242,12 @@ class Ledger:
 
     def release(self, owner: str) -> None:
         """A process is gone, or goes: what it owned waits for the next one, its state kept."""
-        with self._write() as db:
+        with self.transaction() as db:
             db.execute("UPDATE generation SET owner=NULL WHERE owner=?", (owner,))
 
     def ask_cancel(self, ids: Sequence[str]) -> None:
         """Note the wish; whoever owns the generation carries it out."""
-        with self._write() as db:
+        with self.transaction() as db:
             db.execute(
                 f"UPDATE generation SET cancel_requested=1 WHERE id IN ({marks(ids)}) AND state IN ({marks(_OPEN)})",
                 [*ids, *_OPEN],
@@ -246,7 +256,7 @@ class Ledger:
     def abandon(self, name: str) -> None:
         """An `unknown` is given up: it ends as cancelled, still perhaps billed, and is told to the log."""
         problem = Problem(kind="Cancelled", key="abandoned", paid="unknown").model_dump_json()
-        with self._write() as db:
+        with self.transaction() as db:
             db.execute(
                 "UPDATE generation SET state=?, problem=?, logged=0 WHERE id=? AND state=?",
                 (State.CANCELLED, problem, name, State.UNKNOWN),
@@ -260,7 +270,7 @@ class Ledger:
         Raises:
             LostOwnership: somebody works on it already.
         """
-        with self._write() as db:
+        with self.transaction() as db:
             taken = db.execute(
                 "UPDATE generation SET owner=?, logged=CASE state WHEN 'succeeded' THEN logged ELSE 0 END"
                 f" WHERE id=? AND owner IS NULL AND state NOT IN ({marks(_OPEN)})",

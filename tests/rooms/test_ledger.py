@@ -185,9 +185,10 @@ def test_a_newer_ledger_is_refused_untouched(tmp_path: Path) -> None:
 def test_many_may_make_a_new_ledger_at_once(tmp_path: Path) -> None:
     """Sixteen open a ledger that is not there yet: all succeed, it has its tables once."""
     with ThreadPoolExecutor(16) as threads:
-        for made in threads.map(Ledger, [tmp_path / "ledger.db"] * 16):
-            assert made.find() == ([], 0)
-            made.close()
+        for turn in range(60):
+            for made in threads.map(Ledger, [tmp_path / f"{turn}.db"] * 16):
+                assert made.find() == ([], 0)
+                made.close()
 
 
 def test_pages_are_newest_first_and_complete(ledger: Ledger) -> None:
