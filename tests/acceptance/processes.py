@@ -19,6 +19,8 @@ from hoasi.records import Reply
 
 WORKER = Path(__file__).with_name("worker.py")
 LIMIT_S = 60.0
+STARTED: list[subprocess.Popen[str]] = []
+"""Every worker of a test; none outlives it."""
 
 
 def start(workspace: Path, url: str, ask: dict[str, Any] | None, **order: Any) -> subprocess.Popen[str]:
@@ -26,7 +28,9 @@ def start(workspace: Path, url: str, ask: dict[str, Any] | None, **order: Any) -
     environ = fal_environ(url, **order.pop("environ", {}))
     given = {"workspace": str(workspace), "environ": environ, "ask": ask, **order}
     command = [sys.executable, str(WORKER), json.dumps(given)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    STARTED.append(process)
+    return process
 
 
 def line(process: subprocess.Popen[str], wanted: str) -> None:
