@@ -12,10 +12,12 @@ from contextlib import suppress
 from typing import Any
 from xml.etree import ElementTree
 
+import av
 import pytest
 from PIL import Image
 
 from hoasi.errors import ResultBroken
+from hoasi.media import isobmff
 from hoasi.media.provenance import DRAWN, TRAINED, Provenance, embed, read
 
 PROMPT = "C\u00f4 g\u00e1i u\u1ed1ng c\u00e0 ph\u00ea \u2615 <\"A\" & 'B'>\nd\u00f2ng hai \U0001f600"
@@ -376,7 +378,7 @@ def test_an_unusual_layout_is_left_alone(data: bytes, media_type: str) -> None:
     assert embed(data, media_type, MADE) == data
 
 
-@pytest.mark.parametrize("media_type", ["image/gif", "image/bmp", "image/tiff", "video/mp4", ""])
+@pytest.mark.parametrize("media_type", ["image/gif", "image/bmp", "image/tiff", "video/webm", "video/x-matroska", ""])
 def test_other_formats_come_back_unchanged(media_type: str) -> None:
     """Formats without a place for provenance are returned as they are."""
     assert embed(b"anything", media_type, MADE) == b"anything"
@@ -414,3 +416,126 @@ def test_odd_facts_do_no_harm() -> None:
         marked = embed(CASES[name], type_of(name), odd)
         assert list(frames(marked)) == list(frames(CASES[name]))
     assert read(embed(CASES["png"], "image/png", odd))["model"].startswith("m\u1ed9t <b>&xxx")
+
+
+# -------------------------------------------------------------------------------------------------------- clips
+
+
+def film(form: str, **options: str) -> bytes:
+    file = io.BytesIO()
+    with av.open(file, "w", format=form, options=options) as container:
+        stream = container.add_stream("libvpx-vp9" if form == "webm" else "libx264", rate=8, options={"g": "2"})
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for _ in range(6):
+            container.mux(stream.encode(av.VideoFrame.from_image(noise(64, 48))))
+        container.mux(stream.encode(None))
+    return file.getvalue()
+
+
+def shots(data: bytes) -> list[bytes]:
+    with av.open(io.BytesIO(data)) as container:
+        return [frame.to_image().tobytes() for frame in container.decode(video=0)]
+
+
+def kinds(data: bytes) -> list[bytes]:
+    return [box.kind for box in isobmff.boxes(io.BytesIO(data))]
+
+
+def box(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", 8 + len(body)) + kind + body
+
+
+XMP_BOX = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
+FILMS = {
+    "video/mp4": film("mp4"),
+    "video/quicktime": film("mov"),
+    "pieces": film("mp4", movflags="frag_keyframe+empty_moov"),
+}
+
+
+@pytest.mark.parametrize("name", FILMS)
+def test_a_clip_carries_its_facts_and_plays_as_before(name: str) -> None:
+    """Every fact is read back from a clip, its old boxes stand where they stood, and it shows the same frames."""
+    data = FILMS[name]
+    marked = embed(data, name if name in TYPES_OF_CLIPS else "video/mp4", MADE)
+    end = data.rindex(b"mfra") - 4 if b"mfra" in data else len(data)
+    assert marked[:end] == data[:end]
+    assert marked.endswith(data[end:])
+    assert kinds(marked).count(b"uuid") == 1
+    assert marked.count(XMP_BOX) == 1
+    assert read(marked) == FACTS
+    assert shots(marked) == shots(data)
+    packet = marked[marked.index(XMP_BOX) + 16 :].partition(b'<?xpacket end="w"?>')[0]
+    ElementTree.fromstring(packet.decode().partition("?>")[2])
+
+
+TYPES_OF_CLIPS = ("video/mp4", "video/quicktime")
+
+
+def test_marking_a_clip_twice_replaces() -> None:
+    """A clip has one box of ours: the same facts give the same bytes, others take their place."""
+    once = embed(FILMS["video/mp4"], "video/mp4", MADE)
+    assert embed(once, "video/mp4", MADE) == once
+    other = embed(once, "video/mp4", MADE.model_copy(update={"prompt": "other", "seed": None}))
+    assert read(other) == {**{k: v for k, v in FACTS.items() if k != "seed"}, "prompt": "other"}
+    assert other.count(XMP_BOX) == 1
+    assert embed(other, "video/mp4", MADE) == once
+
+
+def test_foreign_xmp_of_a_clip_is_kept() -> None:
+    """Another tool's XMP keeps its words, at the end or before the samples, where its place becomes free space."""
+    theirs = box(b"uuid", XMP_BOX + FOREIGN)
+    data = FILMS["video/mp4"]
+    for before in (data + theirs, data + theirs + box(b"free", b"1234")):
+        marked = embed(before, "video/mp4", MADE)
+        assert marked.count(XMP_BOX) == 1 or kinds(marked).count(b"uuid") == 1
+        assert read(marked) == FACTS
+        assert b'xmp:CreatorTool="Camera 9"' in marked[marked.rindex(XMP_BOX) :]
+        assert b"a foreign caption" in marked[marked.rindex(XMP_BOX) :]
+        assert shots(marked) == shots(data)
+        again = embed(marked, "video/mp4", MADE)
+        assert again == marked
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        b"\0\0\0\0free" + b"to the end",
+        box(b"uuid", bytes.fromhex("d8fec3d61b0e483c92975828877ec481") + b"manifest"),
+        b"junk",
+    ],
+)
+def test_an_odd_clip_stays_byte_for_byte(tail: bytes) -> None:
+    """A last box without an end, a C2PA manifest, or something behind the boxes: the clip is not touched."""
+    data = FILMS["video/mp4"] + tail
+    assert embed(data, "video/mp4", MADE) == data
+    assert read(data) == {}
+
+
+def test_a_webm_stays_byte_for_byte() -> None:
+    """Matroska has no place that is agreed upon."""
+    data = film("webm")
+    assert embed(data, "video/webm", MADE) == data
+    assert read(data) == {}
+
+
+@pytest.mark.parametrize("media_type", TYPES_OF_CLIPS)
+def test_not_of_the_named_clip_format(media_type: str) -> None:
+    """What is no clip, or one of which samples are missing, is a broken result."""
+    for data in (b"", b"GIF89a", CASES["png"], FILMS["video/mp4"][:200], FILMS["video/mp4"][:-9]):
+        with pytest.raises(ResultBroken) as caught:
+            embed(data, media_type, MADE)
+        assert (caught.value.key, caught.value.facts) == ("not_a_clip", {"name": "gen_01"})
+
+
+def test_damaged_clips_raise_nothing_else() -> None:
+    """Flipped bytes and cuts of a clip give a file or a broken result, and reading never fails."""
+    chance = random.Random(5)
+    for _ in range(400):
+        data = bytearray(embed(FILMS["video/mp4"], "video/mp4", MADE))
+        for _ in range(chance.randrange(1, 5)):
+            data[chance.randrange(len(data))] = chance.randrange(256)
+        cut = bytes(data[: chance.randrange(len(data))]) if chance.random() < 0.3 else bytes(data)
+        read(cut)
+        with suppress(ResultBroken):
+            embed(cut, "video/mp4", MADE)

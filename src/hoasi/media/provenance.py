@@ -1,4 +1,4 @@
-"""Workbench (floor 1): where a picture came from, written into its own file without touching a pixel.
+"""Workbench (floor 1): where a picture or clip came from, written into its own file without touching a pixel.
 
 XMP for machines (IPTC Photo Metadata 2025.1, https://iptc.org/std/photometadata/specification/), Exif for viewers, and
 in PNG also readable texts. What a file already says is kept: only facts that its XMP lacks are added. A file with a
@@ -12,12 +12,14 @@ import html
 import re
 
 from hoasi.errors import ResultBroken
+from hoasi.media import isobmff
 from hoasi.media.containers import CutShort, UnusualLayout, rebuilt, xmp_of
-from hoasi.records import Record
+from hoasi.record import Record
 
 TRAINED = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 DRAWN = "http://cv.iptc.org/newscodes/digitalsourcetype/algorithmicMedia"
 
+_CLIPS = {"video/mp4", "video/quicktime"}
 _NOT_TEXT = re.compile(r"[^\t\n\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _PROMPT, _SECOND_PROMPT = "dc:description", "Iptc4xmpExt:AIPromptInformation"
 _KNOWN = {
@@ -38,6 +40,7 @@ _SPACES = " ".join(
         "hoasi": "urn:hoasi:ns:1.0#",
     }.items()
 )
+_OURS, _OURS_END = f'<rdf:Description rdf:about="" {_SPACES}>'.encode(), b"</rdf:Description>\n"
 _EMPTY_PACKET = (
     '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\n<x:xmpmeta xmlns:x="adobe:ns:meta/">'
     '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">\n</rdf:RDF></x:xmpmeta>\n<?xpacket end="w"?>'
@@ -45,7 +48,7 @@ _EMPTY_PACKET = (
 
 
 class Provenance(Record):
-    """What made a picture. `created_at` is ISO 8601; `is_trained` is False for our own drawings (no AI model)."""
+    """What made a picture or clip. `created_at` is ISO 8601; `is_trained` is False for what no AI model made."""
 
     generation_id: str
     provider: str
@@ -57,17 +60,21 @@ class Provenance(Record):
 
 
 def embed(data: bytes, media_type: str, p: Provenance) -> bytes:
-    """The same picture (PNG, JPEG, WEBP) with its provenance in it; pixels are not decoded.
+    """The same picture (PNG, JPEG, WEBP) or clip (MP4, MOV) with its provenance in it; pixels are not decoded.
 
-    Unchanged come back: other formats, files with a C2PA manifest, and whole pictures of an unusual layout. A prompt
-    that is too long for JPEG (64 kB) is cut there.
+    Unchanged come back: other formats, files with a C2PA manifest, and whole files of an unusual layout. A prompt
+    that is too long for JPEG (64 kB) is cut there. A picture keeps the facts of ours that it has; in a clip, which may
+    have been made of one of ours, the new ones take their place.
 
     Raises:
-        ResultBroken: `not_a_picture`: not of the format named, or cut short.
+        ResultBroken: `not_a_picture`, `not_a_clip`: not of the format named, or cut short.
     """
+    is_clip = media_type in _CLIPS
     texts = {"prompt": p.prompt, "model": p.model, "generation": p.generation_id}
     texts |= {} if p.seed is None else {"seed": str(p.seed)}
     try:
+        if is_clip:
+            return isobmff.with_xmp(data, lambda old, room: _packet(p, _without_ours(old), room))
         return rebuilt(
             data,
             media_type,
@@ -78,20 +85,29 @@ def embed(data: bytes, media_type: str, p: Provenance) -> bytes:
     except UnusualLayout:
         return data
     except CutShort as error:
-        raise ResultBroken("not_a_picture", name=p.generation_id) from error
+        raise ResultBroken("not_a_clip" if is_clip else "not_a_picture", name=p.generation_id) from error
 
 
 def read(data: bytes) -> dict[str, str]:
-    """What XMP in a PNG, JPEG or WEBP says: prompt, model, provider, seed, generation, created_at, source_type (a URL).
+    """What XMP in a PNG, JPEG, WEBP, MP4 or MOV says.
 
-    Only what is there; empty for anything else, never an error.
+    Of prompt, model, provider, seed, generation, created_at and source_type (a URL); only what is there. Empty for
+    anything else, never an error.
     """
     try:
-        text = xmp_of(data).decode("utf-8", "replace")
+        packet = isobmff.xmp_of(data) if data[4:8] in isobmff.STARTS else xmp_of(data)
     except (UnusualLayout, CutShort):
         return {}
+    text = packet.decode("utf-8", "replace")
     found = {fact: _property(text, names) for fact, names in _KNOWN.items()}
     return {fact: value for fact, value in found.items() if value is not None}
+
+
+def _without_ours(packet: bytes) -> bytes:
+    """A packet without the description that we once added to it."""
+    before, start, rest = packet.partition(_OURS)
+    _, end, after = rest.partition(_OURS_END)
+    return before + after if start and end else packet
 
 
 def _clean(text: str) -> str:
