@@ -279,8 +279,10 @@ async def test_only_a_key_opens_the_queue(http: httpx.AsyncClient, sandbox: Sand
             ["body", "image_size", "width"],
         ),
         ("fal-ai/flux-lora", {"prompt": "x", "loras": [{"scale": 1}]}, "missing", ["body", "loras", 0, "path"]),
-        ("fal-ai/veo3.1", {"prompt": "x"}, "feature_not_supported", ["body"]),
-        (f"{BANANA}?fal_webhook=https%3A%2F%2Fme", {"prompt": "x"}, "feature_not_supported", ["query", "fal_webhook"]),
+        (EDIT, {"prompt": "x", "image_urls": ["http://["]}, "file_download_error", ["body", "image_urls", 0]),
+        ("xai/tts/v1", {"text": "x"}, "feature_not_supported", ["body"]),
+        (f"{BANANA}?fal_webhook=me", {"prompt": "x"}, "url_parsing", ["query", "fal_webhook"]),
+        (f"{BANANA}?fal_webhook=http%3A%2F%2F%5B", {"prompt": "x"}, "url_parsing", ["query", "fal_webhook"]),
     ],
 )
 async def test_bad_input_is_refused_field_by_field(

@@ -10,7 +10,7 @@ are four hosts (queue.fal.run, rest.fal.ai, v3.fal.media, api.fal.ai/v1); here o
 
 After submitting, the path of the endpoint id is left out: what was sent to `fal-ai/flux/dev` is asked for below
 `fal-ai/flux`; the full form is answered 405. There are three states; a failure is COMPLETED with `error` and
-`error_type`. Refused as not built here (422 `feature_not_supported`): webhooks and everything but pictures.
+`error_type`. Refused as not built here (422 `feature_not_supported`): everything but pictures and clips.
 
 Uncertain on the live service: whether a bad input is refused at submit or fails when run (setting `checks_input`), what
 becomes of a running request that is cancelled (`cancel_stops_running`), the bodies of 401 and of unknown requests.
@@ -31,6 +31,7 @@ from hoasi.sandbox import fal_prices
 from hoasi.sandbox.fal_errors import REFUSALS, failure, message, model_error, problem, request_error
 from hoasi.sandbox.fal_inputs import NAMESPACES, Schema, json_object, schema_of
 from hoasi.sandbox.fal_storage import Storage
+from hoasi.sandbox.fal_webhooks import Webhooks
 from hoasi.sandbox.fal_work import Work
 from hoasi.sandbox.gate import Gate, Refusal
 from hoasi.sandbox.line import Failure, Submission
@@ -49,6 +50,7 @@ def routes(sandbox: Sandbox) -> list[Route]:
         *Storage(sandbox, queue.check_key).routes(gate),
         *sandbox.shelf.routes(gate),
         *fal_prices.routes(queue.check_key),
+        *queue.webhooks.routes(),
         *queue.routes(),
     ]
 
@@ -60,6 +62,7 @@ class Queue:
         self._sandbox = sandbox
         self._line = sandbox.line
         self._work = Work(sandbox)
+        self.webhooks = Webhooks(sandbox, self._work)
 
     def routes(self) -> list[Route]:
         """Serve submit and the steps that follow, for plain apps and for those in a namespace."""
@@ -87,7 +90,8 @@ class Queue:
         self.check_key(request)
         schema = _schema(request)
         body = await json_object(request)
-        _refuse_unbuilt(schema, request)
+        _refuse_unbuilt(schema)
+        webhook = self.webhooks.target(request)
         problems = [*schema.problems(body), *self._work.undownloadable(body, request.url.netloc)]
         if problems and self._sandbox.settings.checks_input == "at_submit":
             raise Refusal(model_error(problems))
@@ -96,6 +100,9 @@ class Queue:
         if problems:
             self._line.end(submission, Failure(problems[0]["type"], tuple(problems)))
         receipt = {"status": "IN_QUEUE", "queue_position": self._line.position(submission), "logs": None, "metrics": {}}
+        if webhook is not None:
+            self.webhooks.promise(submission, webhook, str(request.base_url))
+            receipt["gateway_request_id"] = submission.id
         return JSONResponse({**receipt, **_links(submission, request)}, headers=_named(submission))
 
     async def _status(self, request: Request) -> Response:
@@ -181,16 +188,10 @@ def _schema(request: Request) -> Schema:
     return schema
 
 
-def _refuse_unbuilt(schema: Schema, request: Request) -> None:
-    unbuilt = []
-    if not schema.draws_pictures():
-        unbuilt.append(problem("feature_not_supported", ("body",), f"The sandbox makes no clips yet ({schema.id})"))
-    if "fal_webhook" in request.query_params:
-        unbuilt.append(
-            problem("feature_not_supported", ("query", "fal_webhook"), "The sandbox delivers no webhooks yet")
-        )
-    if unbuilt:
-        raise Refusal(model_error(unbuilt))
+def _refuse_unbuilt(schema: Schema) -> None:
+    if not (schema.draws_pictures() or schema.draws_clips()):
+        text = f"The sandbox draws and films only ({schema.id})"
+        raise Refusal(model_error([problem("feature_not_supported", ("body",), text)]))
 
 
 def _start_within_s(request: Request) -> float | None:

@@ -40,8 +40,12 @@ class Schema:
     is_open: bool = False
 
     def draws_pictures(self) -> bool:
-        """Say whether the output is pictures: all that the sandbox can make."""
+        """Say whether the output is pictures."""
         return not {"image", "images"}.isdisjoint(self.outputs)
+
+    def draws_clips(self) -> bool:
+        """Say whether the output is a clip."""
+        return "video" in self.outputs
 
     def with_defaults(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Return the input with the defaults of its enums filled in."""

@@ -118,7 +118,7 @@ def recipes(
     wanted = schema.with_defaults(body)
     width, height = (min(max(side, SIDES[0]), SIDES[-1]) for side in asked_size(wanted, reference))
     if fate == "landscape":
-        width, height = _widened(width, height)
+        width, height = widened(width, height)
     count = int(wanted.get("num_images", 1)) if "images" in schema.outputs else 1
     drawn = Recipe(
         style="blank" if fate == "blank" else "storyboard",
@@ -133,7 +133,8 @@ def recipes(
     return [replace(drawn, index=index) for index in range(count)]
 
 
-def _widened(width: int, height: int) -> Size:
+def widened(width: int, height: int) -> Size:
+    """Return the size that the fate `landscape` makes of another."""
     return (max(width, height), min(width, height)) if width != height else (width, width * 9 // 16)
 
 

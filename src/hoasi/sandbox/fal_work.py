@@ -1,14 +1,17 @@
-"""Room: sandbox. What a fal model does with an accepted input: fetch what it refers to, draw, host, tell."""
+"""Room: sandbox. What a fal model does with an accepted input: fetch what it refers to, draw or film, host, tell."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
+from hoasi.sandbox import reel
 from hoasi.sandbox.easel import Recipe, size_of
+from hoasi.sandbox.fal_clips import Film, Given, Shot, first_frames, shot
+from hoasi.sandbox.fal_clips import output as clip_output
 from hoasi.sandbox.fal_errors import Problem, problem
 from hoasi.sandbox.fal_inputs import accepted_schema
 from hoasi.sandbox.fal_pictures import Picture, Size, output, recipes, references, seed_of
@@ -18,7 +21,15 @@ from hoasi.sandbox.shelf import PREFIX, Stored
 if TYPE_CHECKING:
     from hoasi.sandbox.sandbox import Sandbox
 
-_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+def split(url: str) -> SplitResult:
+    """Split a URL into its parts; all parts of what is none are empty."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return urlsplit("")
 
 
 class Work:
@@ -28,9 +39,13 @@ class Work:
         self._sandbox = sandbox
 
     async def result(self, submission: Submission, origin: str) -> dict[str, Any]:
-        """Return the result JSON; its pictures are drawn now (or again, the same) and hosted below `origin`."""
+        """Return the result JSON; its media are made now (or again, the same) and hosted below `origin`."""
         schema, body = accepted_schema(submission.model), submission.body
-        reference = await self._reference_size(body)
+        if schema.draws_clips():
+            given, is_tiny = await self._given(body), self._sandbox.settings.pictures == "tiny"
+            wanted = shot(schema, body, submission.number, submission.fate, given, is_tiny=is_tiny)
+            return clip_output(schema, body, await self._film(wanted, submission, origin))
+        reference = await self._size_of_first(references(body))
         planned = recipes(schema, body, submission.number, submission.fate, reference)
         pictures = [await self._picture(recipe, submission, origin) for recipe in planned]
         return output(schema, body, seed_of(body, submission.number), pictures, submission.took_s)
@@ -48,25 +63,53 @@ class Work:
                     yield problem("file_download_error", loc, "Failed to download the file", url)
 
     def _is_downloadable(self, url: str, own: str) -> bool:
-        parts = urlsplit(url)
+        parts = split(url)
         if parts.netloc == own:
             return self._sandbox.shelf.get(unquote(parts.path).removeprefix(PREFIX)) is not None
-        return parts.scheme == "data" or (parts.scheme in ("http", "https") and parts.hostname not in _LOOPBACK)
+        return parts.scheme == "data" or (parts.scheme in ("http", "https") and parts.hostname not in LOOPBACK)
 
-    async def _reference_size(self, body: Mapping[str, Any]) -> Size | None:
-        for url in references(body)[:1]:
-            if stored := self._sandbox.shelf.get(unquote(urlsplit(url).path).removeprefix(PREFIX)):
-                return size_of(await stored.load())
-        return None
+    async def _size_of_first(self, pictures: list[str]) -> Size | None:
+        content = await self._ours(pictures[0]) if pictures else None
+        return None if content is None else size_of(content)
+
+    async def _given(self, body: Mapping[str, Any]) -> Given:
+        return Given(
+            frame=await self._size_of_first(first_frames(body)),
+            clip=await self._measures(body.get("video_url")),
+            sound=await self._measures(body.get("audio_url")),
+        )
+
+    async def _measures(self, url: object) -> reel.Measures | None:
+        content = await self._ours(url)
+        return None if content is None else await reel.measured(content)
+
+    async def _ours(self, url: object) -> bytes | None:
+        """Return the bytes of a file that we host ourselves; other hosts are out of reach for a sandbox."""
+        stored = self._sandbox.shelf.get(unquote(split(str(url)).path).removeprefix(PREFIX))
+        return None if stored is None else await stored.load()
 
     async def _picture(self, recipe: Recipe, submission: Submission, origin: str) -> Picture:
         drawn = self._sandbox.easel.plan(recipe)
         draw = partial(self._sandbox.easel.draw, drawn)
         name, content = f"{recipe.index}.{drawn.format}", await draw()
-        if submission.body.get("sync_mode"):  # the picture travels in the result and is hosted nowhere
-            data = base64.b64encode(content).decode()
-            return Picture(f"data:image/{drawn.format};base64,{data}", name, drawn, len(content))
+        hosted = Stored(f"image/{drawn.format}", draw, submission.model, self._is_gone(submission))
+        return Picture(self._url(name, content, hosted, submission, origin), name, drawn, len(content))
+
+    async def _film(self, planned: Shot, submission: Submission, origin: str) -> Film:
+        async def shoot() -> bytes:
+            return (await reel.clip(**planned.options()))[0]
+
+        name, content = "output.mp4", await shoot()
+        hosted = Stored(reel.CONTENT_TYPE, shoot, submission.model, self._is_gone(submission))
+        url = self._url(name, content, hosted, submission, origin)
+        return Film(url, name, planned, reel.CONTENT_TYPE, len(content))
+
+    def _is_gone(self, submission: Submission) -> Callable[[], bool]:
+        return partial(self._sandbox.is_forgotten, submission)
+
+    def _url(self, name: str, content: bytes, hosted: Stored, submission: Submission, origin: str) -> str:
+        if submission.body.get("sync_mode") is True:  # a string in lip sync; else the file travels in the result
+            return f"data:{hosted.content_type};base64,{base64.b64encode(content).decode()}"
         key = f"r/{submission.id}/{name}"
-        is_gone = partial(self._sandbox.is_forgotten, submission)
-        self._sandbox.shelf.put(key, Stored(f"image/{drawn.format}", draw, submission.model, is_gone))
-        return Picture(f"{origin}{PREFIX[1:]}{key}", name, drawn, len(content))
+        self._sandbox.shelf.put(key, hosted)
+        return f"{origin}{PREFIX[1:]}{key}"

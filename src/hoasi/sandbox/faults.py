@@ -31,19 +31,30 @@ Kind = Literal[
     "gone",  # 404, or 410 when value says so
     "redirect",  # 302 to value
     "slow",  # value seconds more (default 1), then as usual
+    "clip_truncated",  # 200, complete as HTTP goes, but the clip itself was cut off in the middle of its media
+    "clip_empty",  # 200 with a clip of zero bytes
     "completed_error",  # fate: COMPLETED with error_type = value; the result answers with that error
-    "blank",  # fate: the picture is one flat colour
-    "landscape",  # fate: the picture is wide although tall was asked
+    "error_inside",  # fate: COMPLETED, but the output says that it failed, with value as its message (RunPod)
+    "no_output",  # fate: COMPLETED without an output (RunPod)
+    "timed_out",  # fate: the provider's limit of time is over (RunPod)
+    "interrupted",  # fate: somebody else stops it (ComfyUI, RunPod)
+    "vanished",  # fate: nobody knows it any more (ComfyUI restarts: value "saved" = after its files; RunPod: 404)
+    "blank",  # fate: the picture or clip is one flat colour
+    "landscape",  # fate: the picture or clip is wide although tall was asked
 ]
 
-FATES: frozenset[Kind] = frozenset({"completed_error", "blank", "landscape"})
+_ENDS: frozenset[Kind] = frozenset({"error_inside", "no_output", "timed_out", "interrupted", "vanished"})
+FATES: frozenset[Kind] = frozenset({"completed_error", "blank", "landscape", *_ENDS})
 _MAKING: frozenset[At] = frozenset({"submit", "status", "stream", "result"})
 _FITS: dict[Kind, frozenset[At]] = {
     "concurrent_requests_limit": frozenset(get_args(At)) - {"download"},
     "error_type": frozenset(get_args(At)) - {"download"},
     "validation": frozenset(get_args(At)) - {"download"},
     "not_a_picture": frozenset({"download"}),
+    "clip_truncated": frozenset({"download"}),
+    "clip_empty": frozenset({"download"}),
     "completed_error": _MAKING,
+    **dict.fromkeys(_ENDS, _MAKING),
     "blank": _MAKING | {"download"},
     "landscape": _MAKING | {"download"},
 }

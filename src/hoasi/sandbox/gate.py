@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from hoasi.sandbox.counters import Counters
 from hoasi.sandbox.faults import At, Fault, FaultBook, Kind
+from hoasi.sandbox.reel import Broken, cut
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 Spoil = Callable[[Fault], Response]
@@ -103,6 +104,13 @@ def _hangs(fault: Fault, answer: Response) -> Response:  # noqa: ARG001 - as abo
     return FirstPart(answer, hangs_up=False) if isinstance(answer, StreamingResponse) else Silence()
 
 
+def _broken(answer: Response, how: Broken) -> Response:
+    """Answer with a broken clip as if it were whole; a part of it (206) stays a part, for it has no beginning."""
+    if answer.status_code != 200:
+        return answer
+    return Response(cut(bytes(answer.body), how), media_type=answer.headers.get("content-type"))
+
+
 # The request goes no further: nothing is accepted, nothing is billed.
 REFUSED: dict[Kind, Spoil] = {
     "429": lambda f: JSONResponse(
@@ -125,6 +133,8 @@ SPOILED: dict[Kind, Callable[[Fault, Response], Response]] = {
     "empty": lambda _, answer: Response(b"", media_type=answer.headers.get("content-type")),
     "not_a_picture": lambda _, __: Response(_ALIEN, media_type="image/png"),
     "slow": lambda _, answer: answer,
+    "clip_truncated": lambda _, answer: _broken(answer, "truncated"),
+    "clip_empty": lambda _, answer: _broken(answer, "empty"),
 }
 
 
