@@ -27,6 +27,9 @@ class Counters:
     inputs: Counter[tuple[str, str]] = field(default_factory=Counter)  # the same, by model and input
     unknown_fields: Counter[str] = field(default_factory=Counter)  # "model:field", sent but known to no schema
     uploads: int = 0  # files stored
+    webhook_posts: int = 0  # tries to deliver
+    webhooks_delivered: int = 0  # of these, answered 2xx
+    sockets: int = 0  # websockets asked for
     leaks: int = 0  # Authorization headers where no key belongs
     log: deque[tuple[str, str]] = field(default_factory=_log)
 
@@ -52,6 +55,9 @@ class Counters:
             "cancels": self.seen["cancel"],
             "tokens": self.seen["token"],
             "uploads": self.uploads,
+            "webhook_posts": self.webhook_posts,
+            "webhooks_delivered": self.webhooks_delivered,
+            "sockets": self.sockets,
             "leaks": self.leaks,
             "unknown_fields": dict(self.unknown_fields),
             "requests": list(self.log),

@@ -25,12 +25,13 @@ class Failure:
 
 @dataclass(eq=False)
 class Submission:
-    """One accepted request of a model. Times are readings of the sandbox's clock, in seconds."""
+    """One accepted request of a model, with the slots it takes. Times are readings of the sandbox's clock (seconds)."""
 
     model: str
     body: Mapping[str, Any]
     number: int
     accepted_at: float
+    slots: int = 1
     id: str = field(default_factory=lambda: str(uuid4()))
     state: State = "waiting"
     started_at: float | None = None
@@ -105,9 +106,25 @@ class Line:
         """Find a submission by the id that its receipt carries."""
         return self._all.get(submission_id)
 
-    def accept(self, model: str, body: Mapping[str, Any], *, start_within_s: float | None = None) -> Submission:
-        """Take a submission in; it starts now if a slot is free, and fails if it cannot start within the given time."""
-        submission = Submission(model, body, next(self._numbers), self._clock())
+    def has_room(self, slots: int = 1) -> bool:
+        """Say whether a submission that takes so many slots could start now."""
+        allowed = self._slots()
+        return allowed is None or (not self._waiting and self._fits(slots, allowed))
+
+    def accept(
+        self,
+        model: str,
+        body: Mapping[str, Any],
+        *,
+        start_within_s: float | None = None,
+        slots: int = 1,
+        named: str | None = None,
+    ) -> Submission:
+        """Take a submission in, under an id of its own or as named.
+
+        It starts now if its slots are free, and fails if it cannot start within the given time.
+        """
+        submission = Submission(model, body, next(self._numbers), self._clock(), slots, named or str(uuid4()))
         self._all[submission.id] = submission
         self._waiting.append(submission)
         self.max_in_flight = max(self.max_in_flight, self.in_flight)
@@ -122,7 +139,10 @@ class Line:
 
     def admit(self) -> None:
         """Start waiting submissions while slots are free."""
-        while self._waiting and (self._slots() is None or len(self._running) < (self._slots() or 0)):
+        while self._waiting:
+            allowed = self._slots()
+            if allowed is not None and not self._fits(self._waiting[0].slots, allowed):
+                return
             self._start(self._waiting.popleft())
 
     def cancel(self, submission: Submission, failure: Failure, *, stops_running: bool) -> None:
@@ -152,6 +172,9 @@ class Line:
         """Stop all timers; the submissions stay as they are."""
         for submission in self._all.values():
             submission.stop_timer()
+
+    def _fits(self, slots: int, allowed: int) -> bool:
+        return sum(running.slots for running in self._running) + slots <= allowed
 
     def _start(self, submission: Submission) -> None:
         submission.enter("running")
