@@ -87,6 +87,22 @@ def harm(path: str | Path, how: str = "missing") -> None:
     Path(path).unlink() if how == "missing" else Path(path).write_bytes(content(path)[:-1] + b"?")
 
 
+ASTRONAUT = Path(__file__).parent / "rooms" / "pictures" / "astronaut.jpg"
+"""A person (NASA, public domain)."""
+
+
+def person(path: Path, colour: str = "red") -> Path:
+    """A picture with one face; another colour in its corner makes other bytes."""
+    from PIL import Image
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with Image.open(ASTRONAUT) as photo:
+        shown = photo.convert("RGB")
+    shown.paste(Image.new("RGB", (8, 8), colour))
+    shown.save(path)
+    return path
+
+
 async def until(is_so: Callable[[], bool]) -> None:
     """Wait until something is so; the time limit of the test is the only one."""
     while not is_so():  # noqa: ASYNC110  (another process, or the sandbox, makes it so)

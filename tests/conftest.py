@@ -85,4 +85,4 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, float | None]]:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Silence of a provider is noticed after a quarter of a second."""
-    monkeypatch.setattr("hoasi.wire.READ_S", 0.25)
+    monkeypatch.setattr("hoasi.street.READ_S", 0.25)

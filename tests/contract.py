@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar, get_args
+from typing import ClassVar, cast, get_args
 from urllib.parse import urlsplit
 
 import pytest
@@ -12,12 +13,14 @@ import pytest
 from hoasi import settings
 from hoasi.catalogue import PROVIDERS, Card, load
 from hoasi.errors import NotSupported
+from hoasi.given import Given, Input, Remote
 from hoasi.planning import Site, plan_request
 from hoasi.providers import REGISTRY, provider
 from hoasi.providers._provider import Cancels, Follows, Provider, Uploads, Watches
-from hoasi.records import Input, Planned, Request
+from hoasi.record import Operation, Role
+from hoasi.records import Planned, Request
 
-OPERATIONS = set(get_args(Request.model_fields["operation"].annotation))
+OPERATIONS = set(get_args(Operation))
 """What can be asked for today; cards of other operations only wait."""
 ALWAYS = {"references", "reference", "scene"}
 SITE = Site(job_id="job-1", output_dir="jobs/job-1/pictures")
@@ -34,21 +37,56 @@ NOT_HERE = (
 )  # fmt: skip
 
 
-def picture(number: int = 1) -> Input:
-    """A reference picture as planning sees it."""
+def picture(number: int = 1, role: Role = "reference", card: Card | None = None) -> Input:
+    """An input as planning sees it: one that every model takes."""
     name = f"refs/{number}.png"
+    medium = Given(role=role).medium
+    limits = None if card is None else card.limits.get(medium)
+    models = limits.models if limits is not None else ()
+    remote = Remote(provider=card.provider, model=models[0], id="829001") if card is not None and models else None
+    kind = {"image": "image/png", "video": "video/mp4", "audio": "audio/mpeg"}[medium]
     return Input(
-        written=name, path=name, sha256=f"{number:064x}", media_type="image/png", size_bytes=9, width=8, height=8
+        written=f"https://files.example/{number}" if medium == "video" else name,
+        path=name,
+        sha256=f"{number:064x}",
+        media_type=kind,
+        size_bytes=9,
+        width=1280,
+        height=720,
+        role=role,
+        medium=medium,
+        duration_s=0.0 if medium == "image" else 6.0,
+        faces=1,
+        boxes=((0, 0, 400, 400),),
+        face_sides=(300,),
+        remote=remote,
     )
 
 
-def planned(card: Card, *, references: int = 0, **asked: object) -> Planned:
-    """One plan for a card, with so many reference pictures."""
-    names = tuple(picture(k).written for k in range(references))
-    wanted = {"prompt": "a kite", "provider": card.provider, "model": card.id, "references": names, **asked}
+def operation_of(card: Card) -> str:
+    """The first thing a card does that can be asked for."""
+    return next(operation for operation in card.operations if operation in OPERATIONS)
+
+
+def needed(card: Card, operation: str) -> list[Role]:
+    """The roles without which this operation cannot be asked of a card."""
+    swap: list[Role] = ["source", "face"] if operation == "swap_face" else []
+    return [*swap, *(cast("Role", role) for role in card.needs if role != "prompt")]
+
+
+def planned(card: Card, *, references: int = 0, roles: Sequence[Role] | None = None, **asked: object) -> Planned:
+    """One plan for a card, with so many reference pictures and inputs of these roles (else those it needs)."""
+    operation = str(asked.pop("operation", operation_of(card)))
+    inputs = [
+        picture(100 + k, role, card) for k, role in enumerate(needed(card, operation) if roles is None else roles)
+    ]
+    pictures = [picture(k, card=card) for k in range(references)]
+    words = "a kite" if "prompt" in card.accepts else ""
+    wanted = {"prompt": words, "provider": card.provider, "model": card.id, "operation": operation, **asked}
+    wanted |= {"references": tuple(item.written for item in pictures)}
+    wanted |= {"inputs": [Given(role=item.role, written=item.written) for item in inputs]}
     request = Request.model_validate(wanted)
-    inputs = [picture(k) for k in range(references)]
-    return plan_request(request, load(card.provider), inputs, SITE, request.prompt)[0]
+    return plan_request(request, load(card.provider), [*inputs, *pictures], SITE, request.prompt)[0]
 
 
 def told(environ: dict[str, str], root: Path, **dotenv: str) -> settings.Settings:
@@ -79,7 +117,7 @@ class ProviderContract:
         maker = self.maker
         assert (maker.name, self.name in REGISTRY, self.name in PROVIDERS) == (self.name, True, True)
         assert maker.concurrency >= 1
-        assert maker.cap_s > 0
+        assert set(maker.ways) <= {"image", "video", "audio"}
         assert all(ours and theirs for ours, theirs in maker.fields.items())
         assert "prompt" in maker.fields
         assert bool(maker.secrets) == maker.key_page.startswith("https://")
@@ -88,15 +126,16 @@ class ProviderContract:
     def test_the_default_models_can_be_used(self) -> None:
         """Each default is a card that does its operation and is not retired."""
         catalogue = load(self.name)
-        assert set(catalogue.defaults) >= OPERATIONS
-        for operation, model in catalogue.defaults.items():
-            assert operation in catalogue.card(model).operations
-            assert catalogue.card(model).retired is None
+        assert catalogue.defaults
+        for operation, models in catalogue.defaults.items():
+            for model in models:
+                assert operation in catalogue.card(model).operations
+                assert catalogue.card(model).retired is None
 
     def test_what_a_card_accepts_can_be_sent(self) -> None:
         """No card claims a parameter that the provider has no field for."""
         for card in self.cards:
-            asked = set(card.accepts)
+            asked = set(card.accepts) | set(card.options)
             if card.sizes.kind == "image_size":
                 asked = asked - {"aspect_ratio"} | {"size"}
             assert asked <= set(self.maker.fields) | ALWAYS, card.id
@@ -106,7 +145,8 @@ class ProviderContract:
         """The parameters of a plan that asks for everything a card takes all have a field."""
         for card in self.cards:
             if card.retired is None:
-                assert set(fullest(card).parameters) <= set(self.maker.fields) | ALWAYS, card.id
+                for operation in OPERATIONS & set(card.operations):
+                    assert set(fullest(card, operation).parameters) <= set(self.maker.fields) | ALWAYS, card.id
 
     def test_its_addresses_are_https(self) -> None:
         """The keys travel encrypted, to a host and nothing but a host."""
@@ -185,11 +225,26 @@ class ProviderContract:
             assert "abc-123" in receipt.values()
 
 
-def fullest(card: Card, *, references: int | None = None) -> Planned:
-    """A plan that uses everything a card takes."""
-    asked: dict[str, object] = {"seed": 0, "num_images": card.max_images, "scene": {"id": "SC_01"}}
+def fullest(card: Card, operation: str | None = None, *, references: int | None = None) -> Planned:
+    """A plan that uses everything a card takes for an operation, as far as it goes together."""
+    operation = operation or operation_of(card)
+    asked: dict[str, object] = {"operation": operation, "seed": 0, "scene": {"id": "SC_01"}}
+    asked |= {"num_images": card.max_images}
     asked |= {"resolution": card.resolutions[-1]} if card.resolutions else {}
     asked |= {"output_format": card.formats[-1]} if card.formats else {}
     asked |= {"aspect_ratio": "9:16"} if card.sizes.kind != "none" else {}
     asked |= {"negative_prompt": "text"} if "negative_prompt" in card.accepts else {}
-    return planned(card, references=card.references if references is None else references, **asked)
+    room = card.references - (2 if operation == "swap_face" else 0)
+    references = room if references is None else references
+    while True:
+        try:
+            return planned(card, references=references, **asked)
+        except NotSupported as refused:
+            if refused.key != "forbidden_together":
+                raise
+            error = refused
+        for name in ("negative_prompt", "aspect_ratio", "resolution"):
+            if name in str(error.facts["values"]) and asked.pop(name, None) is not None:
+                break
+        else:
+            raise error

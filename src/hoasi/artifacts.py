@@ -10,7 +10,7 @@ import hashlib
 import re
 from collections.abc import Collection, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import anyio.to_thread
@@ -20,10 +20,12 @@ from hoasi.files import any_trouble, replace_file
 from hoasi.media import image
 from hoasi.media.provenance import Provenance, embed
 from hoasi.messages import say
-from hoasi.records import Artifact, Output, Record
+from hoasi.record import Media, Record
+from hoasi.records import Artifact, Output
 
 if TYPE_CHECKING:
-    from hoasi.wire import Street
+    from hoasi.media import video
+    from hoasi.street import Street
 
 LIMIT_BYTES = 256 * 1024 * 1024
 _TEMP = re.compile(r"\.hoasi-(?P<owner>[0-9a-z]+)-[^/]*\.tmp")
@@ -36,6 +38,7 @@ class Target(Record):
     folder: str
     stem: str
     owner: str
+    media: Media = "image"
     asked_ratio: str | None
     provenance: Provenance
 
@@ -61,7 +64,7 @@ async def fetch(street: Street, output: Output, target: Target) -> Artifact:
         target.temp.parent.mkdir(parents=True, exist_ok=True)
         try:
             await _pour(street, output, target.temp)
-            return await anyio.to_thread.run_sync(_settle, target, output.url)
+            return await anyio.to_thread.run_sync(_settle, target, output)
         finally:
             target.temp.unlink(missing_ok=True)
 
@@ -78,11 +81,11 @@ async def _pour(street: Street, output: Output, temp: Path) -> None:
         raise ResultBroken("download_refused", status=reply.status)
 
 
-def _settle(target: Target, url: str | None) -> Artifact:
+def _settle(target: Target, output: Output) -> Artifact:
     """Verify, sign, sync, rename (in a worker thread)."""
     look = _inspect(target)
     data = embed(target.temp.read_bytes(), look.media_type, target.provenance)
-    final = target.temp.with_name(f"{target.stem}.{image.extension(look.media_type)}")
+    final = target.temp.with_name(f"{target.stem}.{_extension(look.media_type)}")
     replace_file(final, data, temp_name(target.owner, f"{target.stem}-signed"))
     return Artifact(
         path=f"{target.folder}/{final.name}",
@@ -91,15 +94,29 @@ def _settle(target: Target, url: str | None) -> Artifact:
         media_type=look.media_type,
         width=look.width,
         height=look.height,
-        url=_plain(url),
+        url=_plain(output.url),
+        remote_id=output.id,
         warnings=tuple(_doubts(look, target)),
+        **({} if isinstance(look, image.Look) else _film(look)),
     )
 
 
-def _inspect(target: Target) -> image.Look:
-    """What it is; an error names the picture, not its hidden file."""
+def _film(look: video.Look) -> dict[str, Any]:
+    return {"duration_s": round(look.duration_s, 3), "fps": round(look.fps, 3), "has_audio": look.has_audio}
+
+
+def _extension(media_type: str) -> str:
+    from hoasi.media import video
+
+    return image.extension(media_type) if media_type.startswith("image/") else video.extension(media_type)
+
+
+def _inspect(target: Target) -> image.Look | video.Look:
+    """What it is; an error names the result, not its hidden file."""
+    from hoasi.media import video
+
     try:
-        return image.inspect(target.temp)
+        return image.inspect(target.temp) if target.media == "image" else video.inspect(target.temp)
     except ResultBroken as error:
         error.facts["name"] = target.stem
         raise
@@ -110,7 +127,7 @@ def _plain(url: str | None) -> str | None:
     return None if url is None else urlsplit(url)._replace(query="", fragment="").geturl()
 
 
-def _doubts(look: image.Look, target: Target) -> Iterable[str]:
+def _doubts(look: image.Look | video.Look, target: Target) -> Iterable[str]:
     """What a person should look at: an empty picture, or one that lies on its side."""
     if look.is_blank:
         yield say("warning.blank", stem=target.stem)

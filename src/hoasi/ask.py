@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from hoasi.records import Record, Request
+from hoasi.record import Record
+from hoasi.records import Request
 
 
 class Ask(Record):
@@ -49,5 +50,7 @@ class Ask(Record):
     """The user's own words that permit the reference pictures to be sent."""
     no_faces: bool = False
     """The caller's claim that no reference picture shows a face."""
+    minor: bool = False
+    """The caller says that a picture shows a minor: refused, for good."""
     by: Literal["cli", "elicitation", "argument", "python"] = "python"
     client: str = "python"

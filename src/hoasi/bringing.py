@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import PurePosixPath
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import anyio.to_thread
 
 from hoasi import artifacts
 from hoasi.errors import GenerationFailed, KeyRejected, ResultBroken, ResultExpired
+from hoasi.given import Input, Remote
+from hoasi.inputs import prepared
 from hoasi.line import Line, Parked
 from hoasi.pace import patiently
-from hoasi.providers._provider import Done, Follows, Order, Ready, TryAgain
+from hoasi.providers._outcomes import Done, Ready, TryAgain
+from hoasi.providers._provider import Follows
 from hoasi.records import Artifact, Generation, Output, Problem, State
-from hoasi.wire import AddressRefused, NotSent, ReplyLost, TooLarge, WireTrouble
+from hoasi.street import AddressRefused, NotSent, ReplyLost, TooLarge, WireTrouble
 
 T = TypeVar("T")
 
@@ -40,7 +43,7 @@ async def fetch(line: Line) -> None:
     done = line.done or await _collected(line)
     if done is None:
         return
-    finish(line, await _brought(line, done), is_paid=True)
+    finish(line, await _brought(line, done), is_paid=True, facts=done.facts)
 
 
 async def _brought(line: Line, done: Done) -> list[Artifact]:
@@ -96,18 +99,51 @@ async def _bring(line: Line, k: int, output: Output) -> Artifact:
         raise ResultBroken("download_unsafe", provider=line.maker.name, detail=str(error), retry="no") from error
 
 
-def finish(line: Line, made: list[Artifact], *, is_paid: bool) -> None:
-    """Durable success; the cost is the estimate for what was really delivered."""
-    planned = line.planned
+def finish(line: Line, made: list[Artifact], *, is_paid: bool, facts: Mapping[str, Any] | None = None) -> None:
+    """Durable success. The cost is what the provider told, else the estimate for what was really delivered."""
+    planned, facts = line.planned, dict(facts or {})
     price = planned.price.usd if is_paid else 0.0
     cost = None if price is None else round(price * len(made) / len(planned.stems), 6)
+    cost = facts.get("cost_usd", cost) if is_paid else cost
     line.end(
         State.SUCCEEDED,
         artifacts=[artifact.model_dump(mode="json") for artifact in made],
         problem=None,
         paid="no" if cost == 0 else "yes",
         cost_usd=cost,
+        facts=facts,
     )
+
+
+# ---------------------------------------------------------------------- promises
+
+
+async def promised(line: Line) -> None:
+    """Inputs that are results of other requests of the same call: wait for them; then they are inputs like others.
+
+    Raises:
+        GenerationFailed: one of them was not made. Parked: it is not followed any more.
+    """
+    if not any(item.promise for item in line.planned.inputs):
+        return
+    kept = [await _kept(line, item) if item.promise else item for item in line.planned.inputs]
+    planned = line.planned.model_copy(update={"inputs": tuple(kept)})
+    line.save(planned=planned.model_dump(mode="json"))
+
+
+async def _kept(line: Line, item: Input) -> Input:
+    bought = line.shop.ledger.bought(item.promise)
+    source = None if bought is None else await line.shop.wait_for(bought.id)
+    if source is None or source.state is not State.SUCCEEDED:
+        if source is not None and source.state.is_open:
+            raise Parked(waiting(line, "still_running"))
+        raise GenerationFailed("promise_failed", id=source.id if source else "-")
+    made, planned = source.artifacts[0], source.planned
+    same = ("path", "sha256", "media_type", "size_bytes", "width", "height", "duration_s")
+    facts: dict[str, Any] = {name: getattr(made, name) for name in same}
+    remote = Remote(provider=planned.provider, model=planned.model, id=made.remote_id, url=made.url or "", age_days=0.0)
+    facts |= {"written": made.path, "promise": "", "generation_id": source.id, "remote": remote}
+    return item.model_copy(update=facts)
 
 
 # ---------------------------------------------------------------------- copies
@@ -141,6 +177,6 @@ async def _had_again(line: Line, source: Generation) -> list[Artifact]:
         done = await asked(line, lambda: patiently(lambda: maker.collect(line.wire, receipt, Ready())))
         return await _brought(line, done)
     if line.planned.price.usd == 0:
-        drawn = await maker.submit(line.wire, Order(line.planned, (), line.generation.id))
+        drawn = await maker.submit(line.wire, line.order(await prepared(line)))
         return await _brought(line, drawn) if isinstance(drawn, Done) else []
     raise GenerationFailed("copy_source_damaged", id=source.id)

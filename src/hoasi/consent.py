@@ -17,7 +17,9 @@ from pydantic import AfterValidator, BeforeValidator, TypeAdapter, ValidationErr
 
 from hoasi.errors import ConsentMissing, FileBroken
 from hoasi.files import held, replace_file
-from hoasi.records import Input, Record
+from hoasi.given import Input, Root
+from hoasi.messages import say
+from hoasi.record import Record, Scope
 from hoasi.settings import Settings
 
 Standing = Literal["granted", "missing", "revoked", "refused_minor", "expired"]
@@ -48,7 +50,7 @@ class Consent(Record):
     """What somebody said about one picture. `words` are the user's own; `no_faces` claims that it shows no face."""
 
     sha256: str
-    scope: Literal["reference"] = "reference"
+    scope: Scope = "reference"
     words: str = ""
     no_faces: bool = False
     by: Literal["cli", "elicitation", "argument", "python"]
@@ -76,7 +78,8 @@ def records(path: Path) -> tuple[Consent, ...]:
 def standing(path: Path, sha256: str, *, scope: str = "reference", strict: bool, now: str) -> Standing:
     """What the file says about a picture: the latest record that counts decides.
 
-    A picture with a minor is refused for good. After a revocation only a person's word (cli, elicitation) counts.
+    A picture with a minor is refused for good, whatever for; one without a face needs no scope. After a revocation only
+    a person's word (cli, elicitation) counts.
 
     Args:
         path: a consent file; it need not exist.
@@ -88,9 +91,10 @@ def standing(path: Path, sha256: str, *, scope: str = "reference", strict: bool,
     Raises:
         FileBroken: the file cannot be read.
     """
-    about = [record for record in records(path) if record.sha256 == sha256 and record.scope == scope]
-    if any(record.minor for record in about):
+    shown = [record for record in records(path) if record.sha256 == sha256]
+    if any(record.minor for record in shown):
         return "refused_minor"
+    about = [record for record in shown if record.scope == scope or record.no_faces]
     revoked = max((number for number, record in enumerate(about, 1) if record.revoked_at), default=0)
     counting = [record for record in about[revoked:] if record.by in PERSONS or not (strict or revoked)]
     if not counting:
@@ -108,23 +112,50 @@ def file_of(settings: Settings, job_id: str) -> Path:
     return folder / "consent.toml"
 
 
-def lacking(items: Iterable[Input], job_id: str, settings: Settings) -> list[tuple[Input, Standing]]:
-    """Pictures without a permission that stands now, and why."""
+def roots(item: Input, scope: Scope) -> tuple[Root, ...]:
+    """The permissions that an input rests on: its own, those of what we made it from, none where no face is.
+
+    A clip that is only named, because it lies at its provider already, leaves nothing.
+    """
+    if item.roots:
+        return item.roots
+    is_faceless = item.faces == 0 or item.medium == "audio" or item.generation_id or item.promise or not item.path
+    own = Root(sha256=item.sha256, written=item.written, path=item.path, scope=scope)
+    return () if is_faceless else (own,)
+
+
+def lacking(items: Iterable[Input], job_id: str, scope: Scope, settings: Settings) -> list[tuple[Root, Standing]]:
+    """Pictures without a permission that stands now, and why; each once."""
     path, strict = file_of(settings, job_id), settings.consent_is_strict
     now = datetime.now(UTC).isoformat()
-    found = [(item, standing(path, item.sha256, strict=strict, now=now)) for item in items]
-    return [(item, why) for item, why in found if why != "granted"]
+    needed = dict.fromkeys(root for item in items for root in roots(item, scope))
+    found = [(root, standing(path, root.sha256, scope=root.scope, strict=strict, now=now)) for root in needed]
+    return [(root, why) for root, why in found if why != "granted"]
 
 
-def must_stand(items: Iterable[Input], job_id: str, settings: Settings) -> None:
-    """Every picture has a permission that stands now.
+def must_stand(items: Iterable[Input], job_id: str, scope: Scope, settings: Settings) -> None:
+    """Every picture of a person has a permission that stands now.
 
     Raises:
-        ConsentMissing: names the picture, and the exact command that records one.
+        ConsentMissing: names the picture, how many faces were found in it, and the exact command that records one.
     """
-    for item, why in lacking(items, job_id, settings):
+    listed = list(items)
+    faces = {item.sha256: item.faces for item in listed}
+    for root, why in lacking(listed, job_id, scope, settings):
         job = f" --job {job_id}" if job_id else ""
-        raise ConsentMissing(f"consent_{why}", picture=item.written, path=item.path, job=job)
+        scoped = "" if root.scope == "reference" else f" --scope {root.scope}"
+        raise ConsentMissing(
+            f"consent_{why}",
+            picture=root.written,
+            path=root.path,
+            job=f"{job}{scoped}",
+            faces=faces_found(faces.get(root.sha256)),
+        )
+
+
+def faces_found(count: int | None) -> str:
+    """How many faces were found in a picture, in words."""
+    return say("faces.not_looked") if count is None else say("faces.found", count=count)
 
 
 def add(path: Path, consent: Consent, *, lock_path: Path, temp_name: str) -> None:

@@ -16,7 +16,7 @@ from hoasi.records import OPEN_STATES, Batch, Generation, Plan, State
 from hoasi.runner import Runner
 from hoasi.scribe import Scribe
 from hoasi.settings import Settings
-from hoasi.wire import AddressRefused, WireTrouble
+from hoasi.street import AddressRefused, WireTrouble
 
 
 class Engine:

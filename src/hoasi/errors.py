@@ -28,7 +28,8 @@ from __future__ import annotations
 import re
 from typing import Any, ClassVar
 
-from hoasi.records import Paid, Problem, Retry
+from hoasi.record import Paid, Retry
+from hoasi.records import Problem
 
 DETAIL_LIMIT = 300
 _QUERY = re.compile(r"(https?://[^\s?\"'<>]+)\?[^\s\"'<>]*")

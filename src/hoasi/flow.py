@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 
 import anyio
 
-from hoasi.bringing import asked, copy, fetch, waiting
+from hoasi.bringing import asked, copy, fetch, promised, waiting
 from hoasi.errors import (
     Cancelled,
     HoasiError,
@@ -22,16 +22,17 @@ from hoasi.errors import (
     ProviderUnreachable,
     ResultExpired,
 )
-from hoasi.inputs import addresses, distrust, permitted
+from hoasi.inputs import distrust, permitted, prepared
 from hoasi.line import Line, Parked, Stopped
 from hoasi.pace import Schedule, backoff_s, patiently, until_ready
-from hoasi.providers._provider import Cancels, Done, Finds, Follows, Handle, Order, Ready
+from hoasi.providers._outcomes import Done, Handle, Ready, Sent, Step
+from hoasi.providers._provider import Cancels, Finds, Follows
 from hoasi.records import Problem, State
-from hoasi.wire import AddressRefused, NotSent, WireTrouble
+from hoasi.street import AddressRefused, NotSent, WireTrouble
 
-SUBMIT_TRIES = 4
-"""One try and three repeats after a proven refusal."""
 PLACE_POLL_S = 0.25
+ARRIVAL_S, ARRIVAL_POLL_S = 20.0, 5.0
+"""How long a request whose reply was lost may still arrive, and how often that is looked at."""
 CANCEL_GRACE_S = 10.0
 
 
@@ -44,8 +45,7 @@ async def advance(line: Line) -> None:
     try:
         _must_belong(line)
         while line.generation.state.is_open:
-            step = copy if line.generation.copy_of is not None else _STEPS[line.generation.state]
-            await step(line)
+            await _step(line)
     except Parked as parked:
         line.park(parked.problem)
     except Stopped:
@@ -58,6 +58,16 @@ async def advance(line: Line) -> None:
         line.fail(error)
     finally:
         line.leave_gate()
+
+
+async def _step(line: Line) -> None:
+    """One step; what was proven never to have been sent may be made by somebody else."""
+    step = copy if line.generation.copy_of is not None else _STEPS[line.generation.state]
+    try:
+        await step(line)
+    except NotAccepted:
+        if not line.move():
+            raise
 
 
 def _must_belong(line: Line) -> None:
@@ -79,26 +89,41 @@ def _must_belong(line: Line) -> None:
 async def _send(line: Line) -> None:
     """Queued: submit once."""
     with line.stoppable():
+        await promised(line)
         await line.enter_gate()
-        urls = await addresses(line)
+        sent = await prepared(line)
         await line.gate.opened()
     permitted(line)
     await _take_place(line)
     line.sent_at = time.monotonic()
     try:
-        outcome = await _submit(line, urls)
+        outcome = await _submit(line, sent)
     except NotAccepted as refused:
         _requeue(line, refused)
     except PaymentUnknown as lost:
         await _recover(line, lost)
+    except ProviderRefused as refused:
+        await _known_there(line, refused)
     else:
-        await _keep(line, outcome, urls)
+        await _keep(line, outcome, sent)
 
 
-async def _keep(line: Line, outcome: Handle | Done, urls: tuple[str, ...]) -> None:
+async def _known_there(line: Line, refused: ProviderRefused) -> None:
+    """Refused when sent again: perhaps because the first one had arrived after all."""
+    if line.generation.tries > 1 and isinstance(line.maker, Finds):
+        maker, order = line.maker, line.order()
+        if (found := await asked(line, lambda: maker.find(line.wire, order))) is not None:
+            return await line.hold({**found.receipt, "at": line.wire.address})
+    raise refused
+
+
+async def _keep(line: Line, outcome: Handle | Done | Step, sent: tuple[Sent, ...]) -> None:
     """What the paid request gave, durable before anything else."""
     if isinstance(outcome, Handle):
-        await line.hold({**outcome.receipt, "at": line.wire.address, "input_urls": list(urls)})
+        urls = [item.url for item in sent if item.url]
+        await line.hold({**outcome.receipt, "at": line.wire.address, "input_urls": urls})
+    elif isinstance(outcome, Step):
+        line.save(state=State.QUEUED, step=outcome.receipt, submitted_at=None)
     else:
         line.done = outcome
         line.save(durable=line.may_be_paid != "no", state=State.FETCHING, duration_s=_since_sent(line))
@@ -110,18 +135,20 @@ async def _take_place(line: Line) -> None:
         while True:
             if line.shop.is_closing:
                 await anyio.sleep_forever()
-            taken = line.shop.ledger.take_place(line.generation.id, line.shop.owner, line.maker.name, line.gate.most)
+            places = line.gate.fitting(line.planned.slots)
+            lane = line.planned.lane or line.planned.provider
+            taken = line.shop.ledger.take_place(line.generation.id, line.shop.owner, lane, places, line.gate.most)
             if taken is not None:
                 line.generation = taken
                 return
             await anyio.sleep(PLACE_POLL_S)
 
 
-async def _submit(line: Line, urls: tuple[str, ...]) -> Handle | Done:
+async def _submit(line: Line, sent: tuple[Sent, ...]) -> Handle | Done | Step:
     """The one POST. What the street proves decides between "not sent" and "may have been billed"."""
     name = line.maker.name
     try:
-        return await line.maker.submit(line.wire, Order(line.planned, urls, line.generation.id))
+        return await line.maker.submit(line.wire, line.order(sent))
     except (NotSent, AddressRefused) as error:
         raise ProviderUnreachable("unreachable", provider=name, detail=str(error)) from error
     except WireTrouble as error:
@@ -130,23 +157,28 @@ async def _submit(line: Line, urls: tuple[str, ...]) -> Handle | Done:
 
 def _requeue(line: Line, refused: NotAccepted) -> None:
     """Proven not accepted: back into the queue, and nobody goes to this provider for a while."""
-    if line.generation.tries >= SUBMIT_TRIES:
+    if line.generation.tries > line.planned.refusals:
         raise refused
     line.gate.close_for(backoff_s(line.generation.tries, refused.retry_after_s))
     line.save(state=State.QUEUED, submitted_at=None)
 
 
 async def _recover(line: Line, lost: PaymentUnknown) -> None:
-    """The receipt is missing: ask the provider where it can be asked, else say that nobody knows."""
+    """The receipt is missing: ask the provider where it can be asked, else say that nobody knows.
+
+    A request may still be on its way: that it is not there counts only when it had time to arrive.
+    """
     maker = line.maker
     if not isinstance(maker, Finds):
         raise lost
-    order = Order(line.planned, (), line.generation.id)
-    found = await asked(line, lambda: maker.find(line.wire, order))
-    if found is None:
-        line.save(state=State.QUEUED, submitted_at=None)
-    else:
-        await line.hold(found.receipt)
+    order = line.order()
+    while (found := await asked(line, lambda: maker.find(line.wire, order))) is None:
+        left = (line.generation.submitted_at or 0.0) + ARRIVAL_S - time.time()
+        if left <= 0:
+            line.save(state=State.QUEUED, submitted_at=None)
+            return
+        await anyio.sleep(min(left, ARRIVAL_POLL_S))
+    await line.hold({**found.receipt, "at": line.wire.address})
 
 
 async def _reconcile(line: Line) -> None:
@@ -186,8 +218,8 @@ async def _until_ready(line: Line) -> Ready:
         raise ResultExpired("result_expired", provider=maker.name, status=0)
     schedule = Schedule(line.shop.ledger.durations(planned.provider, planned.model), planned.expected_s)
     sent_at = line.generation.submitted_at or time.time()
-    with anyio.move_on_after(maker.cap_s):
-        return await asked(line, lambda: until_ready(maker, line.wire, line.receipt, schedule, sent_at, line.tell))
+    with anyio.move_on_after(planned.cap_s):
+        return await asked(line, lambda: until_ready(maker, line, schedule, sent_at))
     raise Parked(waiting(line, "still_running"))
 
 

@@ -8,12 +8,22 @@ from dataclasses import dataclass
 
 from hoasi import consent, paths
 from hoasi.ask import Ask
-from hoasi.errors import BudgetExceeded, KeyMissing, WrongInput
+from hoasi.consent import Standing
+from hoasi.errors import BudgetExceeded, ConsentMissing, KeyMissing, WrongInput
+from hoasi.given import Root
 from hoasi.messages import money
 from hoasi.providers import provider
-from hoasi.providers._provider import Uploads
-from hoasi.records import Input, Plan, Planned, iso
+from hoasi.records import Plan, Planned, iso
 from hoasi.settings import Settings
+
+
+@dataclass(frozen=True)
+class Unconsented:
+    """A picture of a person without a permission. `faces`: how many were found; None: nobody could look."""
+
+    root: Root
+    faces: int | None
+    why: Standing
 
 
 def keys(plan: Plan, settings: Settings) -> None:
@@ -35,45 +45,67 @@ def folders(plan: Plan, settings: Settings) -> None:
         PathRefused: read-only, or a file in the way.
     """
     files = {path for item in plan.items for path in (item.log_path, item.semantics_path) if path}
-    for folder in {plan.output_dir, *(path.rpartition("/")[0] for path in files)}:
+    needed = {plan.output_dir, *(item.output_dir for item in plan.items)}
+    for folder in needed | {path.rpartition("/")[0] for path in files}:
         paths.writable(settings.workspace / folder)
 
 
 # ---------------------------------------------------------------------- consent
 
 
-def unconsented(plan: Plan, settings: Settings) -> list[tuple[Input, str]]:
-    """Reference pictures that would leave this machine without a standing permission, and why."""
-    return [*consent.lacking(_leaving(plan), plan.job_id, settings)]
+def unconsented(plan: Plan, settings: Settings) -> list[Unconsented]:
+    """Pictures of people that would leave this machine without a standing permission, and why; each once."""
+    missing: dict[Root, Unconsented] = {}
+    for item in _leaving(plan):
+        faces = {one.sha256: one.faces for one in item.inputs}
+        for root, why in consent.lacking(item.inputs, plan.job_id, item.scope, settings):
+            missing[root] = Unconsented(root, faces.get(root.sha256), why)
+    return [*missing.values()]
 
 
 def permitted(plan: Plan, settings: Settings) -> None:
-    """Every reference picture that would leave has a standing permission.
+    """Every picture of a person that would leave has a standing permission.
 
     Raises:
-        ConsentMissing: names the picture, and the exact command that records one.
+        ConsentMissing: names the picture, how many faces were found, and the exact command that records one.
     """
-    consent.must_stand(_leaving(plan), plan.job_id, settings)
+    for item in _leaving(plan):
+        consent.must_stand(item.inputs, plan.job_id, item.scope, settings)
 
 
-def _leaving(plan: Plan) -> list[Input]:
-    """Each picture that a provider would be given, once."""
-    return [*{i.sha256: i for p in plan.items if isinstance(provider(p.provider), Uploads) for i in p.inputs}.values()]
+def _leaving(plan: Plan) -> list[Planned]:
+    """What is given to a provider elsewhere."""
+    return [item for item in plan.items if provider(item.provider).origins]
 
 
-def record(inputs: Sequence[Input], plan: Plan, settings: Settings, ask: Ask, owner: str) -> None:
-    """Write down what the caller said about these pictures: words of consent, or the claim that no face is shown."""
+def minors(plan: Plan, settings: Settings, ask: Ask, owner: str) -> None:
+    """The caller says that a minor is shown: written down for good, and refused.
+
+    Raises:
+        ConsentMissing: always, when the caller says so and there is a picture.
+    """
+    shown = [(item, p.scope) for p in plan.items for item in p.inputs if item.medium != "audio" and item.path]
+    if not ask.minor or not shown:
+        return
+    roots = [Root(sha256=i.sha256, written=i.written, path=i.path, scope=scope) for i, scope in shown]
+    record(list(dict.fromkeys(roots)), plan, settings, ask, owner)
+    raise ConsentMissing("consent_refused_minor", picture=roots[0].written)
+
+
+def record(pictures: Sequence[Root], plan: Plan, settings: Settings, ask: Ask, owner: str) -> None:
+    """Write down what the caller said about these pictures: words of consent, no face, or a minor."""
     path = consent.file_of(settings, plan.job_id)
-    for item in inputs:
+    for root in pictures:
         said = consent.Consent(
-            sha256=item.sha256,
-            scope="reference",
+            sha256=root.sha256,
+            scope=root.scope,
             words="" if ask.no_faces else (ask.consent or ""),
             no_faces=ask.no_faces,
+            minor=ask.minor,
             by=ask.by,
             client=ask.client,
             recorded_at=iso(time.time()),
-            picture=item.written,
+            picture=root.written,
         )
         consent.add(
             path, said, lock_path=settings.home / "locks" / "consent.lock", temp_name=f".hoasi-{owner}-consent.tmp"

@@ -1,4 +1,4 @@
-"""Engine room (floor 3): inputs go to the provider once a job, however many pictures use them."""
+"""Engine room (floor 3): inputs leave as the provider wants them, made fit, and are uploaded once a job."""
 
 from __future__ import annotations
 
@@ -7,27 +7,45 @@ import time
 from functools import partial
 
 import anyio
+import anyio.to_thread
 
+from hoasi import catalogue
+from hoasi.catalogue import Limits
 from hoasi.consent import must_stand
-from hoasi.errors import FileBroken, ProviderUnreachable
-from hoasi.line import Line, Shop
+from hoasi.errors import FileBroken, NotSupported, ProviderUnreachable
+from hoasi.given import Input
+from hoasi.line import Line
 from hoasi.pace import patiently
-from hoasi.providers._provider import TryAgain, Uploads
-from hoasi.records import Input
+from hoasi.providers._outcomes import Sent, TryAgain
+from hoasi.providers._provider import Uploads
+from hoasi.requirements import MIN_FACE
+from hoasi.shop import Shop
+from hoasi.street import WireTrouble
 from hoasi.uploads import Key, forget, remember, uploaded
-from hoasi.wire import WireTrouble
 
 
-async def addresses(line: Line) -> tuple[str, ...]:
-    """Addresses of a generation's inputs, in their order; uploads what the provider does not have yet. Free.
+async def prepared(line: Line) -> tuple[Sent, ...]:
+    """A generation's inputs as its provider gets them, in their order; uploads what it does not have yet. Free.
 
     Raises:
-        ProviderUnreachable: an upload did not get through; nothing was paid.
+        ConsentMissing: a permission is missing. ProviderUnreachable: an upload did not get through; nothing was paid.
     """
     permitted(line)
-    if not isinstance(line.maker, Uploads):
-        return ()
-    return tuple([await _address(line, line.maker, item) for item in line.planned.inputs])
+    return tuple([await _sent(line, item) for item in line.planned.inputs])
+
+
+async def _sent(line: Line, item: Input) -> Sent:
+    way = line.maker.ways.get(item.medium)
+    remote = item.remote
+    if remote is not None and remote.provider == line.maker.name and (remote.id or way == "address"):
+        return Sent(item, url=remote.url)
+    if way == "upload" and isinstance(line.maker, Uploads):
+        return Sent(item, url=await _address(line, line.maker, item))
+    if way == "inline":
+        return Sent(item, data=(await _read(line.shop, item, _limits(line, item)))[0])
+    if way == "address" and item.written.startswith("https://"):
+        return Sent(item, url=item.written)
+    raise NotSupported("input_needs_address", provider=line.maker.name, path=item.written)
 
 
 def permitted(line: Line) -> None:
@@ -36,8 +54,8 @@ def permitted(line: Line) -> None:
     Raises:
         ConsentMissing: it was revoked, or ran out, since the call was planned.
     """
-    if isinstance(line.maker, Uploads):
-        must_stand(line.planned.inputs, line.planned.job_id, line.shop.settings)
+    if line.maker.origins:
+        must_stand(line.planned.inputs, line.planned.job_id, line.planned.scope, line.shop.settings)
 
 
 def distrust(line: Line) -> None:
@@ -46,8 +64,17 @@ def distrust(line: Line) -> None:
         forget(db, [_key(line, item) for item in line.planned.inputs])
 
 
+def _limits(line: Line, item: Input) -> Limits | None:
+    return catalogue.load(line.planned.provider).card(line.planned.model).limits.get(item.medium)
+
+
 def _key(line: Line, item: Input) -> Key:
-    return line.maker.name, line.wire.address, line.planned.job_id, item.sha256
+    """The same bytes that are made fit in another way are another upload."""
+    limits = _limits(line, item)
+    is_whole = limits is None and item.crop is None
+    how = "" if is_whole else f"{item.crop}{(limits or Limits()).model_dump_json()}"
+    name = hashlib.sha256(f"{item.sha256}{how}".encode()).hexdigest() if how else item.sha256
+    return line.maker.name, line.wire.address, line.planned.job_id, name
 
 
 async def _address(line: Line, maker: Uploads, item: Input) -> str:
@@ -59,9 +86,10 @@ async def _address(line: Line, maker: Uploads, item: Input) -> str:
             known = uploaded(db, key, time.time() - maker.upload_life_s)
         if known is not None:
             return known
-        content = await _read(shop, item)
+        content, media_type = await _read(shop, item, _limits(line, item))
+        fitted = item.model_copy(update={"media_type": media_type})
         try:
-            url = await patiently(partial(maker.upload, line.wire, item, content), tries=4)
+            url = await patiently(partial(maker.upload, line.wire, fitted, content), tries=4)
         except (WireTrouble, TryAgain) as error:
             raise ProviderUnreachable("upload_failed", provider=line.maker.name, path=item.written) from error
         with shop.ledger.transaction() as db:
@@ -69,14 +97,23 @@ async def _address(line: Line, maker: Uploads, item: Input) -> str:
         return url
 
 
-async def _read(shop: Shop, item: Input) -> bytes:
-    """The bytes that were planned and consented to.
+async def _read(shop: Shop, item: Input, limits: Limits | None) -> tuple[bytes, str]:
+    """The bytes that were planned and consented to, made fit for the model, and their media type.
 
     Raises:
-        FileBroken: the file is gone, or was changed in between.
+        FileBroken: the file is gone, was changed in between, or cannot be made fit.
     """
     path = anyio.Path(shop.settings.workspace / item.path)
     content = await path.read_bytes() if await path.is_file() else b""
     if hashlib.sha256(content).hexdigest() != item.sha256:
         raise FileBroken("input_changed", file=item.written)
-    return content
+    if item.medium != "image" or (limits is None and item.crop is None):
+        return content, item.media_type
+    return await anyio.to_thread.run_sync(_fitted, content, limits or Limits(), item.crop)
+
+
+def _fitted(content: bytes, limits: Limits, crop: tuple[int, int, int, int] | None) -> tuple[bytes, str]:
+    from hoasi.media.fit import Need, fit
+
+    need = Need(**{name: getattr(limits, name) for name in Need.model_fields})
+    return fit(content, need, crop, face_side=MIN_FACE)

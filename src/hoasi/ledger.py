@@ -11,21 +11,20 @@ import sqlite3
 import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from hoasi.errors import LostOwnership, NotFound, WrongInput
-from hoasi.records import OPEN_STATES, Generation, Problem, State
+from hoasi.errors import LostOwnership, NotFound
+from hoasi.ledger_rows import generation_of, marks, packed, places
+from hoasi.ledger_versions import migrate
+from hoasi.records import OPEN_STATES, Generation, Planned, Problem, State
 
-_SCHEMA = 1
 _OPEN = tuple(sorted(OPEN_STATES))
 _HELD = (State.SUBMITTING, State.RUNNING)
 SLOT_LIFE_S = 600.0
 """A submission that nobody follows any more holds one of the provider's places no longer than this."""
 BUSY_S = 30.0
 """How long we wait for others who write."""
-_JSON = {"planned", "handle", "artifacts", "problem"}
 
 
 class Ledger:
@@ -53,15 +52,8 @@ class Ledger:
             time.sleep(0.005)
 
     def _migrate(self) -> None:
-        """Bring the schema to the version this code knows; a newer one is refused, never touched."""
         with self.transaction() as db:
-            version = db.execute("PRAGMA user_version").fetchone()[0]
-            if version > _SCHEMA:
-                raise WrongInput("ledger_newer", version=version, known=_SCHEMA)
-            for step in range(version, _SCHEMA):
-                for statement in _MIGRATIONS[step]().split(";\n"):
-                    db.execute(statement)
-                db.execute(f"PRAGMA user_version={step + 1}")
+            migrate(db)
 
     def close(self) -> None:
         """Close the file."""
@@ -148,7 +140,7 @@ class Ledger:
         Raises:
             LostOwnership: another process took it over.
         """
-        values = [json.dumps(v) if k in _JSON and v is not None else v for k, v in fields.items()]
+        values = packed(fields)
         with self.transaction(durable=durable) as db:
             row = db.execute(
                 f"UPDATE generation SET {', '.join(f'{k}=?' for k in fields)} WHERE id=? AND owner=? RETURNING *",
@@ -158,19 +150,19 @@ class Ledger:
             raise LostOwnership("lost_ownership", id=name)
         return generation_of(row)
 
-    def take_place(self, name: str, owner: str, provider: str, most: int) -> Generation | None:
-        """Intent, durable: `queued` becomes `submitting` if the provider has a free place; None if it has not.
+    def take_place(self, name: str, owner: str, lane: str, places: int, most: int) -> Generation | None:
+        """Intent, durable: `queued` becomes `submitting` if so many places are free in its lane; None if not.
 
-        Counts what every process has at the provider.
+        Counts what every process has there.
         """
         now = time.time()
         with self.transaction() as db:
             held = db.execute(
-                "SELECT COUNT(*) FROM generation"
-                " WHERE provider=? AND state IN (?, ?) AND (owner IS NOT NULL OR submitted_at > ?)",
-                (provider, *_HELD, now - SLOT_LIFE_S),
+                "SELECT COALESCE(SUM(slots), 0) FROM generation"
+                " WHERE lane=? AND state IN (?, ?) AND (owner IS NOT NULL OR submitted_at > ?)",
+                (lane, *_HELD, now - SLOT_LIFE_S),
             ).fetchone()[0]
-            if held >= most:
+            if held and held + places > most:
                 return None
             row = db.execute(
                 "UPDATE generation SET state=?, submitted_at=?, tries=tries+1"
@@ -217,6 +209,31 @@ class Ledger:
         """Their files are whole (again)."""
         with self.transaction(durable=False) as db:
             db.execute(f"UPDATE generation SET problem=NULL WHERE id IN ({marks(ids)})", list(ids))
+
+    def bought(self, fingerprint: str) -> Generation | None:
+        """The latest purchase of a request."""
+        row = self._db.execute(
+            "SELECT * FROM generation WHERE fingerprint=? AND copy_of IS NULL ORDER BY attempt DESC LIMIT 1",
+            (fingerprint,),
+        ).fetchone()
+        return None if row is None else generation_of(row)
+
+    def maker_of(self, sha256: str) -> Generation | None:
+        """The generation that made a file with these bytes, copies last."""
+        row = self._db.execute(
+            "SELECT * FROM generation WHERE instr(artifacts, ?) ORDER BY copy_of IS NOT NULL, number DESC LIMIT 1",
+            (sha256,),
+        ).fetchone()
+        return None if row is None else generation_of(row)
+
+    def move(self, name: str, owner: str, planned: Planned) -> Generation:
+        """Nothing was sent: another provider makes it instead.
+
+        Raises:
+            LostOwnership: another process took it over. sqlite3.IntegrityError: that was bought before.
+        """
+        fields = {**places(planned), "step": None, "tries": 0, "state": State.QUEUED, "submitted_at": None}
+        return self.save(name, owner, **fields)
 
     def is_superseded(self, generation: Generation) -> bool:
         """A later attempt was begun at the same place: the older picture must not take it back."""
@@ -279,22 +296,3 @@ class Ledger:
         if not taken:
             raise LostOwnership("lost_ownership", id=name)
         return self.save(name, owner, state=state, **fields)
-
-
-def marks(values: Collection[Any]) -> str:
-    """Question marks for so many values of a statement."""
-    return ", ".join("?" * len(values))
-
-
-def generation_of(row: sqlite3.Row) -> Generation:
-    """A row as the record everybody else works with."""
-    fields = {name: row[name] for name in Generation.model_fields}
-    fields |= {name: json.loads(row[name]) for name in _JSON if row[name] is not None}
-    return Generation.model_validate(fields)
-
-
-def _first_schema() -> str:
-    return files("hoasi").joinpath("ledger.sql").read_text(encoding="utf-8").strip().rstrip(";")
-
-
-_MIGRATIONS = (_first_schema,)

@@ -1,26 +1,25 @@
-"""Engine room (floor 3): one generation on its way through this process, and what all of them share."""
+"""Engine room (floor 3): one generation on its way through this process."""
 
 from __future__ import annotations
 
 import logging
 import sqlite3
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
 
 from hoasi.artifacts import Target
 from hoasi.errors import Cancelled, DiskTrouble, HoasiError, LostOwnership, PaymentUnknown, ResultExpired
-from hoasi.ledger import Ledger
 from hoasi.media.provenance import Provenance
+from hoasi.messages import say
 from hoasi.providers import provider
-from hoasi.providers._provider import Done, Pending, Provider, Ready
-from hoasi.records import Generation, Paid, Planned, Problem, State, iso
-from hoasi.settings import Settings
-from hoasi.wire import Street, Wire
+from hoasi.providers._outcomes import Done, Order, Pending, Ready, Sent
+from hoasi.record import Paid
+from hoasi.records import Generation, Planned, Problem, State, iso
+from hoasi.shop import Shop, is_called_back
 
 log = logging.getLogger("hoasi.engine")
 
@@ -37,68 +36,13 @@ class Parked(Exception):
         self.problem = problem
 
 
-class Gate:
-    """The door to one provider in this process: so many at once, and nobody while it is closed."""
-
-    def __init__(self, most: int) -> None:
-        self.most = most
-        self._places = anyio.Semaphore(most)
-        self._not_before = 0.0
-
-    async def enter(self) -> None:
-        """Wait for a place."""
-        await self._places.acquire()
-
-    def leave(self) -> None:
-        """Give the place to the next."""
-        self._places.release()
-
-    def close_for(self, seconds: float) -> None:
-        """The provider asked for a pause: nobody goes through before it is over."""
-        self._not_before = max(self._not_before, anyio.current_time() + seconds)
-
-    async def opened(self) -> None:
-        """Wait until the pause is over."""
-        await anyio.sleep_until(self._not_before)
-
-
-@dataclass
-class Shop:
-    """What all generations of one process share."""
-
-    settings: Settings
-    ledger: Ledger
-    street: Street
-    owner: str
-    wait_for: Callable[[str], Awaitable[Generation]]
-    """Follow another generation to its end (copies wait for their source)."""
-    is_closing: bool = False
-    """This process is about to leave: nothing more is sent."""
-    gates: dict[str, Gate] = field(default_factory=dict)
-    uploading: dict[tuple[str, ...], anyio.Lock] = field(default_factory=dict)
-
-    def gate(self, maker: Provider) -> Gate:
-        """The provider's door."""
-        if maker.name not in self.gates:
-            self.gates[maker.name] = Gate(self.settings.concurrency(maker.name, maker.concurrency))
-        return self.gates[maker.name]
-
-    def wire(self, maker: Provider) -> Wire:
-        """The street as this provider sees it."""
-        origins = {role: self.settings.origin(maker.name, role, url) for role, url in maker.origins.items()}
-        key = self.settings.secret(maker.secrets)
-        return Wire(self.street, origins, maker.auth(key) if key else {})
-
-
 class Line:
     """One generation at work here. `generation` is always what the ledger holds."""
 
     def __init__(self, shop: Shop, generation: Generation) -> None:
         self.shop = shop
         self.generation = generation
-        self.maker = provider(generation.planned.provider)
-        self.gate = shop.gate(self.maker)
-        self.wire = shop.wire(self.maker)
+        self._go_to(generation.planned)
         self.phase = "running"
         """What was last heard of it: `queued` or `working` there; `running` before anything was heard."""
         self.is_stop_wanted = generation.cancel_requested
@@ -107,8 +51,37 @@ class Line:
         """How it ended at the provider, where this process saw it."""
         self.sent_at: float | None = None
         """When this process submitted it (monotonic clock)."""
+        self._pause: anyio.CancelScope | None = None
+        self._is_nudged = False
         self._scope: anyio.CancelScope | None = None
-        self._has_place = False
+        self._taken = 0
+
+    def _go_to(self, planned: Planned) -> None:
+        self.maker = provider(planned.provider)
+        self.gate = self.shop.gate(self.maker, planned.lane or planned.provider)
+        self.wire = self.shop.wire(self.maker)
+
+    def move(self) -> bool:
+        """Nothing was sent and will be: the next of those who could make it does; False when there is none."""
+        if not self.planned.alternatives or self.generation.step is not None:
+            return False
+        first, *rest = self.planned.alternatives
+        note = say("note.moved", before=self.planned.provider, now=first.provider, model=first.model)
+        planned = first.model_copy(update={"alternatives": tuple(rest), "warnings": (*first.warnings, note)})
+        self.leave_gate()
+        try:
+            self.generation = self.shop.ledger.move(self.generation.id, self.shop.owner, planned)
+        except sqlite3.IntegrityError:  # that very request was bought before: the first refusal stands
+            return False
+        self._go_to(planned)
+        return True
+
+    def order(self, sent: tuple[Sent, ...] = ()) -> Order:
+        """What the provider gets. The id holds for one purchase, however often it is sent, in one workspace."""
+        generation, maker = self.generation, self.maker
+        callback = self.shop.settings.callback_url(maker.name) if is_called_back(maker, self.shop.settings) else ""
+        name = f"{generation.id}-{int(generation.created_at * 1000):x}"
+        return Order(self.planned, sent, name, generation.step, callback)
 
     @property
     def planned(self) -> Planned:
@@ -129,11 +102,25 @@ class Line:
     def may_be_paid(self) -> Paid:
         """What can be said while nothing is decided: what is free, or was not sent, costs nothing."""
         is_free = self.planned.price.usd == 0 or self.generation.copy_of is not None
-        return "no" if is_free or self.generation.state is State.QUEUED else "unknown"
+        is_unsent = self.generation.state is State.QUEUED and self.generation.step is None
+        return "no" if is_free or is_unsent else "unknown"
 
     def tell(self, seen: Pending) -> None:
         """Note how far the provider is, for progress."""
         self.phase = seen.phase
+
+    async def pause(self, seconds: float) -> None:
+        """Wait so long, or until the provider itself reports something."""
+        if not self._is_nudged:
+            with anyio.CancelScope() as self._pause:
+                await anyio.sleep(seconds)
+        self._is_nudged = False
+
+    def nudge(self) -> None:
+        """The provider reported something: a reason to ask at once."""
+        self._is_nudged = True
+        if self._pause is not None:
+            self._pause.cancel()
 
     # ------------------------------------------------------------------ stopping
 
@@ -162,16 +149,16 @@ class Line:
     # ------------------------------------------------------------------ the provider's door
 
     async def enter_gate(self) -> None:
-        """Take a place of this process, once."""
-        if not self._has_place:
-            await self.gate.enter()
-            self._has_place = True
+        """Take the places of this process that it needs, once."""
+        if not self._taken:
+            places = self.gate.fitting(self.planned.slots)
+            await self.gate.enter(places)
+            self._taken = places
 
     def leave_gate(self) -> None:
-        """Give it back, once."""
-        if self._has_place:
-            self._has_place = False
-            self.gate.leave()
+        """Give them back, once."""
+        taken, self._taken = self._taken, 0
+        self.gate.leave(taken)
 
     # ------------------------------------------------------------------ saving
 
@@ -225,7 +212,7 @@ class Line:
         if self.is_stop_wanted and paid == "no":
             error = Cancelled("cancelled")
         states = {Cancelled: State.CANCELLED, ResultExpired: State.EXPIRED, PaymentUnknown: State.UNKNOWN}
-        cost = {"no": 0.0, "unknown": None, "yes": self.planned.price.usd}[paid]
+        cost = {"no": 0.0, "unknown": None, "yes": error.facts.get("cost_usd", self.planned.price.usd)}[paid]
         problem = self._kept(error.problem().model_copy(update={"paid": paid}))
         return self.end(states.get(type(error), State.FAILED), problem=problem, paid=paid, cost_usd=cost, logged=0)
 
@@ -244,6 +231,7 @@ class Line:
             folder=planned.output_dir,
             stem=planned.stems[k],
             owner=self.shop.owner,
+            media=planned.media,
             asked_ratio=planned.request.aspect_ratio,
             provenance=Provenance(
                 generation_id=self.generation.id,

@@ -11,7 +11,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from hoasi.records import ErrorView, Problem
+from hoasi.answers import ErrorView
+from hoasi.records import Problem
 
 LANGUAGES = ("vi", "en")
 _language: ContextVar[str] = ContextVar("hoasi_language", default="vi")

@@ -14,9 +14,11 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Literal
 
-from hoasi.ledger import Ledger, generation_of, marks
+from hoasi.ledger import Ledger
+from hoasi.ledger_rows import generation_of, marks, packed, places
 from hoasi.planning import slug
-from hoasi.records import Generation, Planned, Problem, Record, State
+from hoasi.record import Record
+from hoasi.records import Generation, Planned, Problem, State
 
 
 class Opening(Record):
@@ -66,7 +68,8 @@ def open_all(
     with ledger.transaction() as db:
         desk = Desk(db)
         spent_usd, spent_images = ledger.spent(items[0].job_id) if items else (0.0, 0)
-        openings = [_decide(desk, item, owner, overwrite=overwrite, resubmit=resubmit) for item in items]
+        known = [item if overwrite else desk.known(item) for item in items]
+        openings = [_decide(desk, item, owner, overwrite=overwrite, resubmit=resubmit) for item in known]
         bought = [o.generation.planned for o in openings if o.kind == "new" and o.generation.copy_of is None]
         admit(bought, spent_usd, spent_images)
         desk.remember_folders(items)
@@ -113,6 +116,10 @@ def _share(desk: Desk, item: Planned, owner: str, bought: Generation) -> Opening
     return Opening(kind="new", generation=desk.requeue(here, owner))
 
 
+NEVER = (State.FAILED, State.CANCELLED, State.EXPIRED)
+"""Ends that, unpaid, are as if it had never been asked for."""
+
+
 class Desk:
     """What a decision may see and do within its transaction."""
 
@@ -126,6 +133,14 @@ class Desk:
         )
         folders = {path.rpartition("/")[0] for path in paths if path}
         self._db.executemany("INSERT OR IGNORE INTO folder VALUES (?)", [(folder,) for folder in folders])
+
+    def known(self, item: Planned) -> Planned:
+        """Of those who could make it the one who did, or may have: what `auto` chose yesterday is not bought today."""
+        for choice in (item, *item.alternatives):
+            bought = self.bought(choice.fingerprint)
+            if bought is not None and not (bought.paid == "no" and bought.state in NEVER):
+                return choice
+        return item
 
     def bought(self, fingerprint: str) -> Generation | None:
         """The latest paid attempt at an equal request, wherever it was for."""
@@ -170,24 +185,18 @@ class Desk:
         """A new generation, `queued` and ours."""
         fields = {
             "id": _name(planned, attempt, copy_of),
-            "fingerprint": planned.fingerprint,
             "attempt": attempt,
-            "place": planned.place,
             "job_id": planned.job_id,
             "scene_id": planned.request.scene.id,
-            "provider": planned.provider,
-            "model": planned.model,
             "state": State.QUEUED,
             "owner": owner,
-            "planned": planned.model_dump_json(),
-            "estimate_usd": planned.price.usd,
-            "images": len(planned.stems),
             "copy_of": copy_of,
             "created_at": time.time(),
+            **places(planned),
         }
         row = self._db.execute(
             f"INSERT INTO generation ({', '.join(fields)}) VALUES ({marks(fields)}) RETURNING *",
-            list(fields.values()),
+            packed(fields),
         ).fetchone()
         return generation_of(row)
 

@@ -8,12 +8,14 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from statistics import NormalDist, fmean, pstdev
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import anyio
 
-from hoasi.providers._provider import Follows, Pending, Ready, TryAgain, Watches
-from hoasi.wire import NotSent, ReplyLost, Wire, WireTrouble
+from hoasi.providers._outcomes import Pending, Ready, TryAgain
+from hoasi.providers._provider import Follows, Watches
+from hoasi.street import NotSent, ReplyLost, WireTrouble
+from hoasi.wire import Wire
 
 PATIENCE_PRICE = 0.05
 """What a poll costs in waited seconds: smaller looks oftener (numbers: docs/decisions/0004-waiting.md)."""
@@ -81,25 +83,42 @@ async def patiently(ask: Callable[[], Awaitable[T]], *, tries: int = 6, also: tu
     return await ask()
 
 
-async def until_ready(
-    provider: Follows, wire: Wire, receipt: dict[str, Any], schedule: Schedule, sent_at: float, tell: Tell
-) -> Ready:
-    """Wait until the provider says it has ended: by its own stream where it has one, else by polling.
+class Follower(Protocol):
+    """Who waits: its receipt and street, and whom to tell."""
+
+    wire: Wire
+
+    @property
+    def receipt(self) -> dict[str, Any]:
+        """The provider's receipt."""
+        ...
+
+    def tell(self, seen: Pending) -> None:
+        """Note how far it is."""
+
+    async def pause(self, seconds: float) -> None:
+        """Wait so long, or until there is a reason to ask at once."""
+
+
+async def until_ready(provider: Follows, who: Follower, schedule: Schedule, sent_at: float) -> Ready:
+    """Wait until the provider says it has ended: by its own stream where it has one, else by asking.
+
+    A report of the provider only ends a pause: it is a reason to ask at once, and is never believed.
 
     Raises:
         GenerationFailed: it answers that it knows no such request, or not for this key.
     """
     if isinstance(provider, Watches):
         with anyio.move_on_after(schedule.trust_s):
-            ready = await _watched(provider.watch(wire, receipt), tell)
+            ready = await _watched(provider.watch(who.wire, who.receipt), who.tell)
             if ready is not None:
                 return ready
     while True:
-        await anyio.sleep(schedule.wait_s(time.time() - sent_at))
-        seen = await patiently(lambda: provider.poll(wire, receipt))
+        await who.pause(schedule.wait_s(time.time() - sent_at))
+        seen = await patiently(lambda: provider.poll(who.wire, who.receipt))
         if isinstance(seen, Ready):
             return seen
-        tell(seen)
+        who.tell(seen)
 
 
 async def _watched(stream: AsyncGenerator[Pending | Ready, None], tell: Tell) -> Ready | None:

@@ -7,23 +7,25 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import re
 import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
-from hoasi.catalogue import Card, CardPrice, Catalogue, Sizes
-from hoasi.errors import NotSupported, WrongInput
-from hoasi.messages import money, say
-from hoasi.records import Input, Planned, Price, Record, Request
+from hoasi.catalogue import Card, Catalogue
+from hoasi.errors import NotSupported
+from hoasi.given import Input
+from hoasi.messages import say
+from hoasi.pricing import price_of
+from hoasi.record import Record
+from hoasi.records import Planned, Request
+from hoasi.requirements import PICTURES, SEEDS, check, faces, marked, options, unnamed
+from hoasi.shapes import size
 
-SEEDS = 2**31 - 1
-"""Seeds lie in 0..2^31-2: every model that takes a seed takes these."""
-
-MAX_IMAGES_A_REQUEST = 64
-_SURROGATE = re.compile("[\ud800-\udfff]")
-"""Halves of characters: what a terminal could not read, or broken JSON; no file and no provider takes them."""
+CAPS_S = {"image": 300.0, "video": 600.0}
+"""How long a generation is followed unless its card says otherwise."""
+REFUSALS = {"text_to_video": 2, "image_to_video": 2, "reference_to_video": 2, "motion_control": 2, "extend_video": 2}
+"""How often these are sent again after a proven refusal; everything else 3 times."""
 
 
 class Site(Record):
@@ -45,9 +47,9 @@ def plan_request(
     """Plan one request; more pictures than the model makes at once become several paid calls.
 
     Args:
-        request: what is wanted; `request.references` were read into `inputs`.
+        request: what is wanted; `request.given` were read into `inputs`.
         cards: the catalogue of the chosen provider.
-        inputs: the reference pictures, in the order of `request.references`.
+        inputs: in the order of `request.given`.
         site: where the pictures go.
         prompt: the prompt to send (style already added).
 
@@ -56,14 +58,18 @@ def plan_request(
         NotSupported: the model cannot do it, or would silently lose a parameter.
     """
     card, notes = _card(request, cards)
-    _check(request, card, prompt)
+    pictures = sum(item.role in PICTURES for item in inputs)
+    prompt, spoken = marked(prompt, card, pictures), prompt
+    inputs = faces(request, inputs)
+    check(request, card, inputs, prompt)
+    notes += _unsaid(request, spoken, pictures)
     chunks = _chunks(request.num_images, card)
     planned = []
     for number, count in enumerate(chunks):
         part = request.model_copy(update={"first_idx": request.first_idx + sum(chunks[:number]), "num_images": count})
         if part.seed is not None:
             part = part.model_copy(update={"seed": (part.seed + number) % SEEDS})
-        planned.append(_planned(part, card, tuple(inputs), site, prompt, notes))
+        planned.append(_planned(part, card, inputs, site, prompt, notes))
     return tuple(planned)
 
 
@@ -71,7 +77,7 @@ def _planned(
     request: Request, card: Card, inputs: tuple[Input, ...], site: Site, prompt: str, notes: tuple[str, ...]
 ) -> Planned:
     parameters = _parameters(request, card, prompt)
-    shas = [item.sha256 for item in inputs]
+    shas = [_mark(item, request) for item in inputs]
     seed = _derived_seed(request, card, parameters, shas) if request.seed is None else request.seed
     is_sent = "seed" in card.accepts
     fingerprint = _digest([site.realm, card.provider, card.id, request.operation, parameters, seed, shas])
@@ -92,16 +98,43 @@ def _planned(
         log_path=site.log_path,
         semantics_path=site.semantics_path,
         stems=tuple(_stem(request, fingerprint, request.first_idx + k) for k in range(request.num_images)),
-        price=_price(card, parameters, request.num_images),
+        price=price_of(card, parameters, inputs, request.num_images),
         prompt=prompt,
         expected_s=card.typical_s,
+        cap_s=CAPS_S[card.media] if card.cap_s is None else card.cap_s,
+        refusals=REFUSALS.get(request.operation, 3),
+        slots=request.num_images if card.slots == "images" else 1,
+        lane=card.lane or card.provider,
         warnings=notes + _lost(request, card),
     )
 
 
+def _mark(item: Input, request: Request) -> str:
+    """An input within a fingerprint: its bytes, and what is done with them."""
+    if item.role == "reference" and not item.promise:
+        return item.sha256
+    index = request.options.get("face_index") if item.role == "face" else None
+    return f"{item.role}:{item.promise or item.sha256}" + (f"#{index}" if index else "")
+
+
+def models_of(request: Request, cards: Catalogue) -> tuple[str, ...]:
+    """Models to try in their order: the one that is asked for, else the provider's for this operation.
+
+    Raises:
+        NotSupported: the provider has none.
+    """
+    found = (request.model,) if request.model else cards.defaults.get(request.operation, ())
+    if not found:
+        does = ", ".join(cards.defaults)
+        raise NotSupported("operation_not_offered", provider=cards.provider, operation=request.operation, does=does)
+    return found
+
+
 def _card(request: Request, cards: Catalogue) -> tuple[Card, tuple[str, ...]]:
     """The card to use, and what the user should know about that choice."""
-    card = cards.card(request.model or cards.defaults[request.operation])
+    model = models_of(request, cards)[0]
+    card = cards.card(model, request.operation)
+    corrected = (say("note.model_corrected", asked=model, model=card.id),) if model in card.corrects else ()
     if card.retired is not None:
         raise NotSupported("model_retired", model=card.id, since=card.retired, successor=card.successor or "-")
     if request.references and card.references == 0:
@@ -109,7 +142,7 @@ def _card(request: Request, cards: Catalogue) -> tuple[Card, tuple[str, ...]]:
             raise NotSupported("references_not_supported", model=card.id, where=request.origin)
         card, asked = cards.card(card.edit), card
         return _fits(request, card), (say("note.edit_model", asked=asked.id, model=card.id),)
-    return _fits(request, card), ()
+    return _fits(request, card), corrected
 
 
 def _fits(request: Request, card: Card) -> Card:
@@ -118,37 +151,10 @@ def _fits(request: Request, card: Card) -> Card:
     return card
 
 
-def _check(request: Request, card: Card, prompt: str) -> None:
-    """Refuse what cannot be done, naming the field and the fix, before money moves."""
-    if not request.prompt.strip():
-        raise WrongInput("prompt_empty", where=request.origin)
-    if halves := _SURROGATE.findall(f"{prompt}{request.negative_prompt or ''}{request.scene.id}"):
-        raise WrongInput("usage_not_text", word=ascii(halves[0]))
-    if card.max_prompt is not None and len(prompt) > card.max_prompt:
-        raise NotSupported("prompt_too_long", model=card.id, over=len(prompt) - card.max_prompt, limit=card.max_prompt)
-    if not 1 <= request.num_images <= MAX_IMAGES_A_REQUEST:
-        raise WrongInput("num_images_out_of_range", value=request.num_images, limit=MAX_IMAGES_A_REQUEST)
-    if request.seed is not None and not 0 <= request.seed < SEEDS:
-        raise WrongInput("seed_out_of_range", value=request.seed, limit=SEEDS - 1)
-    if card.needs_references and not request.references:
-        raise NotSupported("references_needed", model=card.id)
-    if len(request.references) > card.references:
-        raise NotSupported("too_many_references", model=card.id, count=len(request.references), limit=card.references)
-    _one_of(card, "resolution", request.resolution, card.resolutions)
-    _one_of(card, "output_format", request.output_format, card.formats)
-    if request.negative_prompt and "negative_prompt" not in card.accepts:
-        raise NotSupported("parameter_not_supported", model=card.id, parameter="negative_prompt")
-
-
-def _one_of(card: Card, name: str, value: str | None, allowed: tuple[str, ...]) -> None:
-    if value is None:
-        return
-    if name not in card.accepts:
-        raise NotSupported("parameter_not_supported", model=card.id, parameter=name)
-    if value not in allowed:
-        raise NotSupported(
-            "value_not_supported", model=card.id, parameter=name, value=value, allowed=", ".join(allowed)
-        )
+def _unsaid(request: Request, prompt: str, pictures: int) -> tuple[str, ...]:
+    """Pictures that the prompt of an edit never names."""
+    missed = unnamed(prompt, pictures) if request.operation == "edit_image" else []
+    return tuple(say("note.picture_not_named", number=number) for number in missed)
 
 
 def _lost(request: Request, card: Card) -> tuple[str, ...]:
@@ -170,7 +176,7 @@ def _chunks(count: int, card: Card) -> list[int]:
 def _parameters(request: Request, card: Card, prompt: str) -> dict[str, Any]:
     """What is sent, in our words; the seed comes later, because it depends on the rest."""
     given: dict[str, Any] = {
-        "prompt": prompt,
+        "prompt": prompt if prompt.strip() or request.operation == "generate_image" else None,
         "num_images": request.num_images,
         "negative_prompt": request.negative_prompt,
         "resolution": request.resolution,
@@ -178,66 +184,7 @@ def _parameters(request: Request, card: Card, prompt: str) -> dict[str, Any]:
         "scene": request.scene.model_dump(mode="json", exclude_defaults=True),
     }
     kept = {name: value for name, value in given.items() if value is not None and name in card.accepts}
-    return kept | size(request.aspect_ratio, card)
-
-
-def size(ratio: str | None, card: Card) -> dict[str, Any]:
-    """The parameter that tells the model the picture's shape; empty when none is asked for, or none can be told.
-
-    Raises:
-        NotSupported: the model has no such shape.
-    """
-    if ratio is None or card.sizes.kind == "none":
-        return {}
-    if ratio in card.sizes.ratios:
-        return {"aspect_ratio": ratio}
-    across, down = _sides(ratio, card)
-    if card.sizes.kind == "image_size":
-        return {"size": card.sizes.names.get(f"{across}:{down}") or _pixels(across, down, card)}
-    if f"{across}:{down}" in card.sizes.ratios:
-        return {"aspect_ratio": f"{across}:{down}"}
-    near = min(card.sizes.ratios, key=lambda r: abs(math.log(_quotient(r) * down / across)), default="-")
-    raise NotSupported(
-        "ratio_not_supported", model=card.id, ratio=ratio, near=near, allowed=", ".join(card.sizes.ratios)
-    )
-
-
-def _quotient(ratio: str) -> float:
-    """Width by height; shapes without numbers (`auto`) are infinitely far from any."""
-    across, _, down = ratio.partition(":")
-    return int(across) / int(down) if across.isdigit() and down.isdigit() else 1e9
-
-
-def _sides(ratio: str, card: Card) -> tuple[int, int]:
-    """A ratio in lowest terms, but named as the world names it (21:9)."""
-    match = re.fullmatch(r"([1-9]\d{0,3}):([1-9]\d{0,3})", ratio.strip())
-    if match is None or not 1 / 8 <= int(match[1]) / int(match[2]) <= 8:
-        raise WrongInput("ratio_bad", ratio=ratio)
-    across, down = int(match[1]), int(match[2])
-    for known in (*card.sizes.ratios, *card.sizes.names):
-        left, _, right = known.partition(":")
-        if left.isdigit() and right.isdigit() and int(left) * down == int(right) * across:
-            return int(left), int(right)
-    shared = math.gcd(across, down)
-    return across // shared, down // shared
-
-
-def _pixels(across: int, down: int, card: Card) -> str:
-    """`WxH` of exactly this ratio near the model's preferred area; rounded sides where no exact ones fit."""
-    sizes = card.sizes
-    step_across = across * sizes.step // math.gcd(across, sizes.step)
-    step_down = down * sizes.step // math.gcd(down, sizes.step)
-    unit = math.lcm(step_across // across, step_down // down)
-    times = round(math.sqrt(sizes.pixels / (across * down * unit * unit)))
-    width, height = across * unit * times, down * unit * times
-    if not sizes.min_pixels <= width * height <= sizes.max_pixels:
-        width, height = _rounded(across / down, sizes)
-    return f"{width}x{height}"
-
-
-def _rounded(quotient: float, sizes: Sizes) -> tuple[int, int]:
-    width = math.sqrt(sizes.pixels * quotient)
-    return round(width / sizes.step) * sizes.step, round(width / quotient / sizes.step) * sizes.step
+    return kept | options(request, card) | size(request.aspect_ratio, card)
 
 
 def _derived_seed(request: Request, card: Card, parameters: dict[str, Any], shas: list[str]) -> int:
@@ -260,28 +207,3 @@ def slug(text: str) -> str:
     """Lower-case ASCII letters, digits and `_`, at most 60: fit for a file name on every system."""
     plain = unicodedata.normalize("NFKD", text.replace("\u0111", "d").replace("\u0110", "D"))
     return re.sub(r"[^a-z0-9]+", "_", plain.encode("ascii", "ignore").decode().lower()).strip("_")[:60]
-
-
-def _price(card: Card, parameters: dict[str, Any], count: int) -> Price:
-    """An estimate from the card; it names its source and date."""
-    price = card.price
-    if price is None:
-        return Price(usd=None, basis=say("price.unknown", model=card.id))
-    one = _price_of_one(price, card, parameters)
-    basis = say("price.basis", count=count, each=money(one), source=price.source, read=price.read)
-    return Price(usd=round(one * count, 6), basis=basis)
-
-
-def _price_of_one(price: CardPrice, card: Card, parameters: dict[str, Any]) -> float:
-    each = price.by.get(str(parameters.get(price.by_parameter or "")), price.usd)
-    if price.unit != "megapixel":
-        return each
-    megapixels = math.ceil(_area(card, parameters) / 1_000_000)
-    first = each if price.first_unit_usd is None else price.first_unit_usd
-    return first + each * (megapixels - 1)
-
-
-def _area(card: Card, parameters: dict[str, Any]) -> int:
-    """Pixels of one picture; a named size counts as the model's preferred area."""
-    width, _, height = str(parameters.get("size", "")).partition("x")
-    return int(width) * int(height) if width.isdigit() and height.isdigit() else card.sizes.pixels

@@ -4,53 +4,98 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
-from hoasi import catalogue, paths, sources
+from hoasi import catalogue, choosing, paths, sources
 from hoasi.ask import Ask
+from hoasi.choosing import AUTO, DEFAULT_PROVIDER
+from hoasi.consent import roots
 from hoasi.errors import PathRefused, WrongInput
+from hoasi.given import Given, Input
 from hoasi.messages import say
-from hoasi.planning import MAX_IMAGES_A_REQUEST, Site, plan_request
-from hoasi.records import Input, Plan, Planned, Request
+from hoasi.planning import Site
+from hoasi.record import Media
+from hoasi.records import Plan, Planned, Request
+from hoasi.requirements import MAX_IMAGES_A_REQUEST
 from hoasi.settings import Settings
 from hoasi.sources import Sourced, creative_plan, image_prompts
 from hoasi.sources.prompt import clean, styled
 
-DEFAULT_PROVIDER = "fal"
 MANY_IMAGES = 20
 MOST_IMAGES = 30_000
 """Pictures of one call; SQLite binds at most 32,766 values in a statement."""
 
-_LOG = re.compile(rb"^(total_images\s*=|\[\[generations\]\])", re.MULTILINE)
+_LOG = re.compile(rb"^(total_(?:images|videos)\s*=|\[\[generations\]\])", re.MULTILINE)
 
-ReadInputs = Callable[[Sequence[str]], Awaitable[list[Input]]]
+CLIPS = frozenset(
+    {"text_to_video", "image_to_video", "reference_to_video", "motion_control", "extend_video", "lip_sync"}
+)
+"""Operations that make clips."""
+FOLDERS: dict[Media, str] = {"image": "images", "video": "videos"}
+LOGS: dict[Media, str] = {"image": "ai_image_generation.toml", "video": "ai_video_generation.toml"}
+
+
+class ReadInputs(Protocol):
+    """Gives the records of inputs, in their order; `wants_faces` where it matters where exactly the faces are."""
+
+    async def __call__(self, given: Sequence[Given], *, wants_faces: bool) -> list[Input]:
+        """Read them."""
+        ...
 
 
 async def prepare(ask: Ask, settings: Settings, read_inputs: ReadInputs) -> Plan:
     """Everything decided before money.
-
-    Args:
-        ask: the call.
-        settings: of this process.
-        read_inputs: gives the records of reference pictures, in their order.
 
     Raises:
         WrongInput: with the file, field and fix. Nothing was done.
     """
     sourced = _sourced(ask, settings.workspace)
     requests, notes = _with_options(ask, sourced)
-    site, where_notes = _site(ask, sourced, settings)
-    inputs = {written: await read_inputs(written) for written in {request.references for request in requests}}
-    items: list[Planned] = []
+    sites = {media: _site(ask, sourced, settings, media) for media in dict.fromkeys(map(media_of, requests))}
+    made: list[tuple[Planned, ...]] = []
     for request in requests:
-        cards = catalogue.load(request.provider or DEFAULT_PROVIDER)
+        written = [given for given in request.given if given.of is None]
+        read = await read_inputs(written, wants_faces=request.operation == "swap_face") if written else []
+        found = _with_promises(request, read, made)
         prompt = styled(request.prompt, request.style)
-        items += plan_request(request, cards, inputs[request.references], site, prompt)
-    plan = Plan(job_id=site.job_id, output_dir=site.output_dir, items=tuple(items))
+        made.append(choosing.plan(request, found, sites[media_of(request)][0], prompt, settings))
+    items = tuple(item for planned in made for item in planned)
+    first = sites[media_of(requests[0])][0] if requests else _site(ask, sourced, settings, "image")[0]
+    plan = Plan(job_id=first.job_id, output_dir=first.output_dir, items=items)
+    where = [note for _, told in sites.values() for note in told]
     repeated = [note for item in items for note in item.warnings]
-    warnings = dict.fromkeys([*sourced.warnings, *notes, *where_notes, *repeated, *_general(plan, settings)])
+    warnings = dict.fromkeys([*sourced.warnings, *notes, *where, *repeated, *_general(plan, settings)])
     return plan.model_copy(update={"warnings": tuple(warnings)})
+
+
+def media_of(request: Request) -> Media:
+    """What a request makes."""
+    return "video" if request.operation in CLIPS else "image"
+
+
+def _with_promises(request: Request, read: Sequence[Input], made: Sequence[tuple[Planned, ...]]) -> list[Input]:
+    """The inputs in their order; the result of an earlier request of the call is promised."""
+    left = list(read)
+    return [_promised(given, made[given.of][0]) if given.of is not None else left.pop(0) for given in request.given]
+
+
+def _promised(given: Given, source: Planned) -> Input:
+    kept = dict.fromkeys(root for item in source.inputs for root in roots(item, source.scope))
+    return Input(
+        written=source.stems[0],
+        path="",
+        sha256=source.fingerprint,
+        media_type="",
+        size_bytes=0,
+        width=0,
+        height=0,
+        role=given.role,
+        medium=given.medium,
+        promise=source.fingerprint,
+        roots=tuple(kept),
+    )
 
 
 def _general(plan: Plan, settings: Settings) -> list[str]:
@@ -63,7 +108,7 @@ def _general(plan: Plan, settings: Settings) -> list[str]:
 def _sourced(ask: Ask, workspace: Path) -> Sourced:
     """The requests of the one source that is named."""
     given = [
-        name for name in ("prompt", "prompts_toml", "creative_plan", "requests") if getattr(ask, name) not in {None, ()}
+        name for name in ("prompt", "prompts_toml", "creative_plan", "requests") if getattr(ask, name) not in (None, ())
     ]
     if len(given) != 1:
         raise WrongInput("source_count", count=len(given))
@@ -123,14 +168,23 @@ def _counted(request: Request) -> int:
 
 
 def _maker(ask: Ask, request: Request, notes: list[str]) -> tuple[str, str | None]:
-    """Provider and model: what the call says wins; a model names its provider; fal is the default, never local."""
+    """Provider and model: what the call says wins; a model names its provider; then fal for new pictures, else auto."""
     model = ask.model or request.model
-    owner = next((card.provider for card in catalogue.every_card() if card.id == model), None)
-    provider = ask.provider or request.provider or owner or DEFAULT_PROVIDER
+    owner = _owner(model, request.operation)
+    usual = DEFAULT_PROVIDER if request.operation == "generate_image" else AUTO
+    provider = ask.provider or request.provider or owner or usual
     if ask.model is None and model is not None and owner not in {None, provider}:
         notes.append(say("note.model_replaced", model=model, provider=provider))
         return provider, None
     return provider, model
+
+
+def _owner(model: str | None, operation: str) -> str | None:
+    """Whose model that is: by its id, else by another name of a model that does this."""
+    cards = catalogue.every_card()
+    by_id = (card.provider for card in cards if card.id == model)
+    by_name = (c.provider for c in cards if operation in c.operations and model in {*c.aliases, *c.corrects})
+    return next(by_id, None) or next(by_name, None)
 
 
 def _report(path: Path) -> Path:
@@ -145,7 +199,7 @@ def _report(path: Path) -> Path:
     return path
 
 
-def _site(ask: Ask, sourced: Sourced, settings: Settings) -> tuple[Site, list[str]]:
+def _site(ask: Ask, sourced: Sourced, settings: Settings, media: Media) -> tuple[Site, list[str]]:
     """Folders and logs, and what to say about them."""
     root = settings.workspace
     folder = paths.inside(root, ask.output_dir, what="--output-dir") if ask.output_dir else None
@@ -154,15 +208,15 @@ def _site(ask: Ask, sourced: Sourced, settings: Settings) -> tuple[Site, list[st
     job_id = ask.job_id or sourced.job_id or next((job for job in found if job), None) or ""
     if job_id:
         job = paths.job_dir(root, job_id)
-        folder = folder or job / "input/raw_assets/images/ai_generated"
-        report = report or job / "source/ai_image_generation.toml"
+        folder = folder or job / f"input/raw_assets/{FOLDERS[media]}/ai_generated"
+        report = report or job / f"source/{LOGS[media]}"
     folder = folder or root / "outputs"
     if any(part.startswith(".") for part in folder.relative_to(root).parts):
         raise PathRefused("folder_hidden", path=folder)
     site = Site(
         job_id=job_id,
         output_dir=paths.relative(root, folder),
-        log_path=paths.relative(root, report or folder / "ai_image_generation.toml"),
+        log_path=paths.relative(root, report or folder / LOGS[media]),
         semantics_path=f"jobs/{job_id}/source/asset_semantics.toml" if job_id else "",
         realm=settings.realm,
     )

@@ -4,23 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-Paid = Literal["no", "unknown", "yes"]
-"""Did money move? `unknown` means the provider may have billed it and cannot be asked."""
-
-Retry = Literal["no", "safe", "later"]
-"""May the same call be made again: never usefully, at once, or after a while."""
-
-Media = Literal["image", "video"]
-
-
-class Record(BaseModel):
-    """Base of every record: frozen, and strict about unknown fields."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+from hoasi.given import Given, Input
+from hoasi.record import Media, Operation, OptionValue, Paid, Record, Retry, Scope
 
 
 class State(StrEnum):
@@ -60,13 +49,14 @@ class Scene(Record):
 class Request(Record):
     """One thing wanted of a model, as a source or a caller says it; nothing is resolved yet.
 
-    `references` are paths or https URLs as written. `None` always means "not given"; zero is a value.
-    `first_idx` is the number of its first picture within its scene in this call (file names count on from it).
+    `references` are paths or https URLs as written; `inputs` are those with another role. `options` are a model's
+    further parameters (its card lists them). `None` always means "not given"; zero is a value. `first_idx` is the
+    number of its first picture within its scene in this call (file names count on from it).
     """
 
     prompt: str
     scene: Scene = Scene()
-    operation: Literal["generate_image"] = "generate_image"
+    operation: Operation = "generate_image"
     provider: str | None = None
     model: str | None = None
     num_images: int = 1
@@ -76,24 +66,17 @@ class Request(Record):
     negative_prompt: str | None = None
     output_format: str | None = None
     references: tuple[str, ...] = ()
+    inputs: tuple[Given, ...] = ()
+    options: dict[str, OptionValue] = {}
     style: str | None = None
     first_idx: int = 1
     origin: str = ""
     """Where it was written, for error texts: `creative_plan.toml, scene SC_01`."""
 
-
-class Input(Record):
-    """A reference picture that was read: its bytes are bound by `sha256`."""
-
-    written: str
-    """As the caller wrote it: a workspace path or a URL."""
-    path: str
-    """Workspace-relative path of the bytes (a remote picture lies in the cache)."""
-    sha256: str
-    media_type: str
-    size_bytes: int
-    width: int
-    height: int
+    @property
+    def given(self) -> tuple[Given, ...]:
+        """All inputs in the order in which a prompt may number them: those with a role, then the references."""
+        return (*self.inputs, *(Given(role="reference", written=name) for name in self.references))
 
 
 class Price(Record):
@@ -132,7 +115,27 @@ class Planned(Record):
     prompt: str
     """The prompt that is sent (style added); the caller's own is `request.prompt`."""
     expected_s: float = 10.0
+    cap_s: float = 300.0
+    """How long it is followed before it is left, resumable."""
+    refusals: int = 3
+    """How often it is sent again after a proven refusal."""
+    slots: int = 1
+    """Places it takes at the provider."""
+    lane: str = ""
+    """Whose places these are; "" in old rows: the provider's."""
+    alternatives: tuple[Planned, ...] = ()
+    """Chosen by `auto`: who else could make it, if nothing was sent; and under what names it may have been made."""
     warnings: tuple[str, ...] = ()
+
+    @property
+    def scope(self) -> Scope:
+        """What the people in its pictures must have permitted."""
+        return "swap" if self.operation == "swap_face" else "reference"
+
+    @property
+    def parents(self) -> tuple[str, ...]:
+        """Generations of ours that it is made from."""
+        return tuple(dict.fromkeys(item.generation_id for item in self.inputs if item.generation_id))
 
     @property
     def place(self) -> str:
@@ -166,6 +169,8 @@ class Output(Record):
     url: str | None = None
     data: bytes | None = Field(default=None, repr=False)
     media_type: str | None = None
+    id: str = ""
+    """The provider's id of this very clip or picture."""
 
 
 class Artifact(Record):
@@ -179,6 +184,10 @@ class Artifact(Record):
     height: int
     url: str | None = None
     warnings: tuple[str, ...] = ()
+    remote_id: str = ""
+    duration_s: float = 0.0
+    fps: float = 0.0
+    has_audio: bool = False
 
 
 class Batch(Record):
@@ -224,49 +233,10 @@ class Generation(Record):
     finished_at: float | None = None
     duration_s: float | None = None
     """Seconds from the accepted submission to the provider's result."""
-
-
-class ErrorView(Record):
-    """An error as a reader gets it: the machine's words and the user's."""
-
-    kind: str
-    key: str
-    message: str
-    fix: str
-    paid: Paid
-    retry: Retry
-    detail: str = ""
-
-
-class Entry(Record):
-    """One generation in a reply. Paths are absolute; `cost_usd` is what this call added (an estimate)."""
-
-    id: str
-    scene_id: str
-    state: str
-    paid: Paid
-    cost_usd: float | None
-    provider: str
-    model: str
-    seed: int
-    outputs: tuple[str, ...] = ()
-    error: ErrorView | None = None
-    estimate_usd: float | None = None
-    expected_seconds: float | None = None
-    notes: tuple[str, ...] = ()
-
-
-class Reply(Record):
-    """What every door answers: what happened, what it cost, where the files are, what to call next."""
-
-    message: str
-    generations: tuple[Entry, ...] = ()
-    warnings: tuple[str, ...] = ()
-    cost_usd: float | None = 0.0
-    estimate_usd: float | None = None
-    next: str = ""
-    poll_after_seconds: float | None = None
-    error: ErrorView | None = None
+    step: dict[str, Any] | None = None
+    """What an earlier paid step of it gave, where it takes two."""
+    facts: dict[str, Any] = {}
+    """What the provider told of the result: billing, its own seed."""
 
 
 def iso(at: float) -> str:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from hoasi.answers import Entry, Reply
 from hoasi.messages import explain, money, say
-from hoasi.records import OPEN_STATES, Batch, Entry, Generation, Paid, Plan, Planned, Reply, State
+from hoasi.record import Paid
+from hoasi.records import OPEN_STATES, Batch, Generation, Plan, Planned, State
 
 SKIPPED = "skipped_existing"
 _BAD = (State.FAILED, State.CANCELLED, State.EXPIRED)
 
 
-def entry(generation: Generation, workspace: Path, batch: Batch) -> Entry:
-    """One generation as a reader needs it."""
+def entry(generation: Generation, workspace: Path, batch: Batch, parents: Sequence[str] = ()) -> Entry:
+    """One generation as a reader needs it; `parents` is the chain it came from."""
     planned, state = generation.planned, generation.state.value
     is_old = generation.id in batch.skipped or generation.id in batch.free
     notes = [warning for artifact in generation.artifacts for warning in artifact.warnings]
@@ -36,6 +38,8 @@ def entry(generation: Generation, workspace: Path, batch: Batch) -> Entry:
         error=explain(generation.problem) if generation.problem else None,
         estimate_usd=planned.price.usd,
         expected_seconds=planned.expected_s if generation.state.is_open else None,
+        clip_seconds=next((a.duration_s for a in generation.artifacts if a.duration_s), None),
+        parents=tuple(parents),
         notes=tuple(notes),
     )
 
@@ -49,7 +53,7 @@ def _paid(generation: Generation) -> Paid:
 
 def planned_entry(planned: Planned, workspace: Path) -> Entry:
     """What a dry run says of one request: the file names are those the real run makes."""
-    suffix = "png" if planned.parameters.get("output_format", "png") == "png" else planned.parameters["output_format"]
+    suffix = "mp4" if planned.media == "video" else planned.parameters.get("output_format", "png")
     return Entry(
         id="",
         scene_id=planned.request.scene.id,
@@ -66,9 +70,15 @@ def planned_entry(planned: Planned, workspace: Path) -> Entry:
     )
 
 
-def reply(generations: Sequence[Generation], workspace: Path, batch: Batch, troubles: Sequence[str] = ()) -> Reply:
-    """The answer to a call, finished or not."""
-    entries = tuple(entry(generation, workspace, batch) for generation in generations)
+def reply(
+    generations: Sequence[Generation],
+    workspace: Path,
+    batch: Batch,
+    troubles: Sequence[str] = (),
+    chain: Callable[[Generation], Sequence[str]] = lambda generation: generation.planned.parents,
+) -> Reply:
+    """The answer to a call, finished or not; `chain` gives the generations that one came from."""
+    entries = tuple(entry(generation, workspace, batch, chain(generation)) for generation in generations)
     running = [e for e, g in zip(entries, generations, strict=True) if g.state.is_open]
     costs = [e.cost_usd for e, g in zip(entries, generations, strict=True) if not g.state.is_open]
     return Reply(
@@ -99,11 +109,24 @@ def summary(entries: Sequence[Entry]) -> str:
 def _told(entries: Sequence[Entry]) -> list[tuple[str, int]]:
     """Pictures that are there, new and old; generations that are not."""
     counts = Counter(e.state for e in entries)
-    made, old = (sum(len(e.outputs) for e in entries if e.state == state) for state in (State.SUCCEEDED, SKIPPED))
+    made, old = (sum(_pictures(e) for e in entries if e.state == state) for state in (State.SUCCEEDED, SKIPPED))
+    clips = sum(len(e.outputs) - _pictures(e) for e in entries if e.state == State.SUCCEEDED)
+    old += sum(len(e.outputs) - _pictures(e) for e in entries if e.state == SKIPPED)
     bad = sum(counts[state] for state in _BAD)
     at_work = sum(counts[s] for s in (State.QUEUED, State.SUBMITTING, State.RUNNING, State.FETCHING))
     unknown = counts[State.UNKNOWN]
-    return [("made", made), ("skipped", old), ("at_work", at_work), ("bad", bad), ("unknown", unknown)]
+    return [
+        ("made", made),
+        ("made_clips", clips),
+        ("skipped", old),
+        ("at_work", at_work),
+        ("bad", bad),
+        ("unknown", unknown),
+    ]
+
+
+def _pictures(entry: Entry) -> int:
+    return 0 if entry.clip_seconds is not None else len(entry.outputs)
 
 
 def _next(entries: Sequence[Entry], running: Sequence[Entry]) -> str:
@@ -127,10 +150,18 @@ def _poll_after(running: Sequence[Entry]) -> float | None:
 def preview(plan: Plan, workspace: Path) -> Reply:
     """What a run would make and cost; nothing was done."""
     return Reply(
-        message=say("summary.preview", count=plan.images, cost=money(plan.price_usd), folder=plan.output_dir),
+        message=say("summary.preview", what=_planned_what(plan), cost=money(plan.price_usd), folder=plan.output_dir),
         generations=tuple(planned_entry(item, workspace) for item in plan.items),
         warnings=plan.warnings,
         cost_usd=0.0,
         estimate_usd=plan.price_usd,
         next=say("next.run"),
     )
+
+
+def _planned_what(plan: Plan) -> str:
+    """So many pictures, so many clips."""
+    clips = sum(len(item.stems) for item in plan.items if item.media == "video")
+    counts = [("planned_pictures", plan.images - clips), ("planned_clips", clips)]
+    told = [say(f"summary.{name}", count=count) for name, count in counts if count or not plan.images]
+    return ", ".join(told[:1] if not plan.images else told)

@@ -18,12 +18,13 @@ from hoasi.artifacts import sweep
 from hoasi.errors import LostOwnership
 from hoasi.flow import advance
 from hoasi.ledger import Ledger
-from hoasi.line import Line, Shop
+from hoasi.line import Line
 from hoasi.presence import Presence
 from hoasi.providers import REGISTRY, provider
 from hoasi.records import OPEN_STATES, Generation, Problem, State
 from hoasi.settings import Settings
-from hoasi.wire import Street
+from hoasi.shop import Shop, origins_of
+from hoasi.street import Street
 
 log = logging.getLogger("hoasi.engine")
 
@@ -74,8 +75,15 @@ class Runner:
 
     def _origins(self) -> Collection[tuple[str, str, int]]:
         makers = [provider(name) for name in REGISTRY]
-        urls = [self._settings.origin(m.name, role, url) for m in makers for role, url in m.origins.items()]
-        return {origin_of(url) for url in urls}
+        return {origin_of(url) for maker in makers for url in origins_of(maker, self._settings).values()}
+
+    def nudge(self, provider_name: str, request_id: str) -> bool:
+        """A provider reported something of a request: if we follow it, ask now. True when we do."""
+        lines = [line for line in self._lines.values() if line.maker.name == provider_name]
+        told = [line for line in lines if request_id in map(str, line.receipt.values())]
+        for line in told:
+            line.nudge()
+        return bool(told)
 
     async def close(self) -> None:
         """Stop waiting; keep every state. Nothing more is sent; a paid request that was sent may get its receipt."""

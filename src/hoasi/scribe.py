@@ -139,6 +139,7 @@ class Scribe:
             memory=None if before is None else joblog.Memory.model_validate_json(before),
             lock_path=self._lock(path),
             temp_name=temp_name(self._owner, "log"),
+            media=news[0].planned.media,
         )
         if left.moved_aside:
             self.troubles.append(say("warning.log_moved_aside", path=path, aside=left.moved_aside))

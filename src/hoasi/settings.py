@@ -8,7 +8,7 @@ workspace that somebody else wrote must not be able to redirect keys or loosen a
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -35,10 +35,14 @@ class Settings:
         return self.environ.get(name, "").strip() or self.dotenv.get(name, "").strip() or default
 
     def secret(self, names: tuple[str, ...]) -> str | None:
-        """The first key that is set among `names`; in the sandbox a dummy, so that no real key ever reaches it."""
+        """The first key that is set among `names`; in the sandbox a dummy, so that no real key ever reaches it.
+
+        A name `A+B` is a pair that counts when both are set; its values come joined by a newline.
+        """
         if self.sandbox_url is not None:
             return "sandbox:sandbox"
-        return next((value for name in names if (value := self.get(name))), None)
+        pairs = ([self.get(part) for part in name.split("+")] for name in names)
+        return next(("\n".join(values) for values in pairs if all(values)), None)
 
     def secrets(self) -> tuple[str, ...]:
         """Every secret value known to this process, longest first; used to keep them out of texts."""
@@ -70,6 +74,27 @@ class Settings:
         if given:
             return _checked(name, given)
         return self.sandbox_url or default
+
+    def region(self, provider: str, known: Collection[str]) -> str:
+        """Which of a provider's regions the key belongs to (`HOASI_<PROVIDER>_REGION`); "" for its usual one.
+
+        Raises:
+            NotSupported: it has no such region.
+        """
+        name = f"HOASI_{provider.upper()}_REGION"
+        given = self.get(name).lower()
+        if given and given not in known:
+            raise NotSupported("region_unknown", name=name, value=given[:40], known=", ".join(known) or "-")
+        return given
+
+    def callback_url(self, provider: str) -> str:
+        """Where a provider reports to (`CALLBACK_BASE_URL` is how the world reaches our HTTP server); "" for nowhere.
+
+        Raises:
+            NotSupported: it is neither https nor http on loopback.
+        """
+        base = self.environ.get("CALLBACK_BASE_URL", "").strip()
+        return f"{_checked('CALLBACK_BASE_URL', base)}/callbacks/{provider}" if base else ""
 
     def number(self, name: str) -> float | None:
         """A number from the environment, or None when it is not given.

@@ -6,22 +6,26 @@ The engine below (ledger, connections, the mark of this process) starts with the
 from __future__ import annotations
 
 import contextlib
-import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
 from hoasi import gates, replies, settings
+from hoasi.answers import Reply
 from hoasi.ask import Ask
 from hoasi.errors import NotFound, WrongInput
+from hoasi.given import Given, Input
 from hoasi.ledger import Ledger
 from hoasi.messages import speak
 from hoasi.preparing import ReadInputs, prepare
-from hoasi.records import Batch, Generation, Input, Plan, Record, Reply, State
+from hoasi.reading import Known, Reader, ReadFile
+from hoasi.record import Medium, Record
+from hoasi.records import Batch, Generation, Plan, State
 
 if TYPE_CHECKING:
     from hoasi.engine import Engine
 
+LONGEST_CHAIN = 100
 Resolution = Literal["resubmit", "attach", "abandon"]
 
 
@@ -99,39 +103,46 @@ class Studio:
         """The plan as a reply: file names, prices, warnings. Costs nothing."""
         return replies.preview(await self.plan(ask), self.settings.workspace)
 
-    async def missing_consent(self, ask: Ask) -> list[Input]:
-        """Reference pictures for which a permission could still be given before this call runs."""
+    async def missing_consent(self, ask: Ask) -> list[gates.Unconsented]:
+        """Pictures of people for which a permission could still be given before this call runs."""
         plan = await prepare(ask, self.settings, self._reader(is_dry=False))
-        return [item for item, why in gates.unconsented(plan, self.settings) if why != "refused_minor"]
+        return [item for item in gates.unconsented(plan, self.settings) if item.why != "refused_minor"]
 
-    async def record_consent(self, ask: Ask, *, words: str = "", no_faces: bool = False) -> None:
-        """Write down what a person said about the reference pictures of this call (`ask.by`, `ask.client` say who)."""
+    async def record_consent(
+        self, ask: Ask, *, words: str = "", no_faces: bool = False, minor: bool = False, only: str | None = None
+    ) -> None:
+        """Write down what a person said about the pictures of this call (`only`: the one written so)."""
         plan = await prepare(ask, self.settings, self._reader(is_dry=False))
-        said = ask.model_copy(update={"consent": words, "no_faces": no_faces})
-        self._record(plan, said)
+        said = ask.model_copy(update={"consent": words, "no_faces": no_faces, "minor": minor})
+        self._record(plan, said, only)
 
-    def _record(self, plan: Plan, ask: Ask) -> None:
-        missing = [item for item, standing in gates.unconsented(plan, self.settings) if standing != "refused_minor"]
-        gates.record(missing, plan, self.settings, ask, self.engine.owner)
+    def _record(self, plan: Plan, ask: Ask, only: str | None = None) -> None:
+        missing = [item for item in gates.unconsented(plan, self.settings) if item.why != "refused_minor"]
+        roots = [item.root for item in missing if only in {None, item.root.written}]
+        gates.record(roots, plan, self.settings, ask, self.engine.owner)
 
     def _reader(self, *, is_dry: bool) -> ReadInputs:
         from hoasi import references
 
-        async def read(written: Sequence[str]) -> list[Input]:
-            if is_dry:
-                local = [name for name in written if not _is_remote(name)]
-                known = dict(zip(local, await resolve(local), strict=True))
-                return [known.get(name) or _unread(name) for name in written]
-            return await resolve(written)
-
-        async def resolve(written: Sequence[str]) -> list[Input]:
-            return await references.resolve_all(
+        async def read_file(written: str, medium: Medium) -> Input:
+            return await references.resolve(
                 written,
                 workspace=self.settings.workspace,
                 cache=self.settings.home / "references",
                 download=self._download,
-                owner=self.engine.owner if any(map(_is_remote, written)) else "0",
+                owner=self.engine.owner if written.startswith(("http://", "https://")) else "0",
+                medium=medium,
             )
+
+        return self._read_by(read_file, is_dry=is_dry)
+
+    def _read_by(self, read_file: ReadFile, *, is_dry: bool) -> ReadInputs:
+        known: Known = {}
+
+        async def read(given: Sequence[Given], *, wants_faces: bool) -> list[Input]:
+            with self._reading() as ledger:
+                reader = Reader(self.settings.workspace, ledger, read_file, known, is_dry=is_dry)
+                return await reader(given, wants_faces=wants_faces)
 
         return read
 
@@ -149,6 +160,8 @@ class Studio:
         limits = gates.budget(ask, self.settings)
         plan = await prepare(ask, self.settings, self._reader(is_dry=False))
         gates.keys(plan, self.settings)
+        if ask.minor:
+            gates.minors(plan, self.settings, ask, self.engine.owner)
         is_permission = ask.no_faces or bool((ask.consent or "").strip())
         if not is_permission:
             gates.permitted(plan, self.settings)
@@ -174,7 +187,17 @@ class Studio:
         return await self.wait(await self.begin(ask), timeout_s)
 
     def _reply(self, generations: Sequence[Generation], batch: Batch) -> Reply:
-        return replies.reply(generations, self.settings.workspace, batch, self.engine.troubles())
+        return replies.reply(generations, self.settings.workspace, batch, self.engine.troubles(), self._chain)
+
+    def _chain(self, generation: Generation) -> list[str]:
+        """What a generation was made from, and that from, nearest first."""
+        chain: list[str] = []
+        left = list(generation.planned.parents)
+        with self._reading() as ledger:
+            while ledger is not None and left and len(chain) < LONGEST_CHAIN:
+                chain.append(left.pop(0))
+                left += [name for name in ledger.get(chain[-1:])[0].planned.parents if name not in chain]
+        return chain
 
     def progress(self, ids: Sequence[str]) -> Progress:
         """Numbers of some generations; cheap."""
@@ -199,7 +222,8 @@ class Studio:
 
     def show(self, ids: Sequence[str]) -> Reply:
         """Some generations as they are now."""
-        return replies.reply(self.generations(ids), self.settings.workspace, Batch(ids=tuple(ids)))
+        batch = Batch(ids=tuple(ids))
+        return replies.reply(self.generations(ids), self.settings.workspace, batch, chain=self._chain)
 
     def list(
         self,
@@ -267,13 +291,3 @@ class Studio:
             self._pass(Plan(job_id=planned.job_id, output_dir=planned.output_dir, items=(planned,)))
         settled = await self.engine.resolve(generation, how, receipt or "", limits.check)
         return await self.wait(Batch(ids=(settled,)), timeout_s)
-
-
-def _is_remote(written: str) -> bool:
-    return written.startswith(("http://", "https://"))
-
-
-def _unread(written: str) -> Input:
-    """Stands for a remote picture in a dry run: nothing was fetched, so its bytes are not known."""
-    sha = hashlib.sha256(written.encode()).hexdigest()
-    return Input(written=written, path="", sha256=sha, media_type="", size_bytes=0, width=0, height=0)

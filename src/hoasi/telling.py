@@ -5,8 +5,9 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from hoasi.ledger import generation_of, marks
-from hoasi.records import OPEN_STATES, Generation, Record
+from hoasi.ledger_rows import generation_of, marks
+from hoasi.record import Record
+from hoasi.records import OPEN_STATES, Generation
 
 _OPEN = tuple(sorted(OPEN_STATES))
 

@@ -1,227 +1,38 @@
-"""Street door (floor 1): the only HTTP of this house, and the only place that knows whether a request left it.
-
-httpx's API on aiohttp's transport (numbers: docs/decisions/0002-http.md). What this door promises:
-
-* `pay` sends one POST over a connection of its own and never repeats it. A reused keep-alive connection that the far
-  side has just closed cannot be told from a lost reply, so paid requests do not share connections.
-* Each failure is one of two: `NotSent` (proven: no byte of the request left) or `ReplyLost` (anything else). The
-  transport names every broken connection "connect timeout", so the proof is read from aiohttp's exception below it.
-* A key goes only to its provider's own origins (scheme, host and port equal). Downloads carry none.
-* A download address must be https and public; names are resolved once and the connection goes to the very address that
-  was checked; every redirect is checked anew. Origins of configured providers are trusted as they are.
-It loads aiohttp: import it only when work starts.
-"""
+"""Street door (floor 1): the street as one provider sees it: its own hosts, its own key, one POST that is paid."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, TypeVar
-from urllib.parse import urljoin
 
-import aiohttp
-import httpx
-from httpx_aiohttp import AiohttpTransport
-
-from hoasi.addresses import Origin, PrivateAddressError, PublicOnly, may_be_asked, origin_of
-
-CONNECT_S = 10.0
-READ_S = 60.0
-REPLY_LIMIT_BYTES = 96 * 1024 * 1024
-REDIRECTS = 5
+from hoasi.addresses import origin_of
+from hoasi.street import Reply, Street, parsed
 
 T = TypeVar("T")
 
 
-class WireTrouble(Exception):
-    """A request got no whole reply. The text is the kind of failure, never an address."""
-
-
-class NotSent(WireTrouble):
-    """Proven: the connection was not made, so nothing was received at the far side."""
-
-
-class ReplyLost(WireTrouble):
-    """Sent, or perhaps sent: the far side may have acted on it."""
-
-
-class AddressRefused(WireTrouble):
-    """An untrusted address that is not public https; nothing was sent."""
-
-
-class TooLarge(WireTrouble):
-    """The far side sends more than we take."""
-
-
 @dataclass(frozen=True)
-class Reply:
-    """A whole answer: status, headers (lower-case names), body."""
+class Renewal:
+    """Auth headers that age: made anew after `life_s`, and once more when a reply says that only this was wrong."""
 
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-    @property
-    def is_ok(self) -> bool:
-        """2xx."""
-        return 200 <= self.status < 300
-
-    @cached_property
-    def json(self) -> Any:
-        """The body as JSON, or None when it is none."""
-        return _parsed(self.body)
-
-    @property
-    def fields(self) -> dict[str, Any]:
-        """The body as a JSON object; empty when it is anything else."""
-        return self.json if isinstance(self.json, dict) else {}
-
-    @property
-    def retry_after_s(self) -> float | None:
-        """`Retry-After` in seconds where it is a number (its date form is not used by our providers)."""
-        text = self.headers.get("retry-after", "").strip()
-        return float(text) if text.isascii() and text.replace(".", "", 1).isdigit() else None
-
-
-class Street:
-    """All connections of one process. `trusted` are the origins of the configured providers."""
-
-    def __init__(self, trusted: frozenset[Origin], *, connections: int = 512) -> None:
-        self._trusted = trusted
-        self._connections = connections
-        self._clients: dict[str, httpx.AsyncClient] = {}
-
-    def _client(self, kind: str) -> httpx.AsyncClient:
-        """Client of a kind, made when first used: `known` origins, `open` internet, `once` for paid requests."""
-        if kind not in self._clients:
-            self._clients[kind] = httpx.AsyncClient(
-                transport=self._transport(kind),
-                trust_env=False,
-                follow_redirects=False,
-                headers={"user-agent": "hoasi"},
-            )
-        return self._clients[kind]
-
-    def _transport(self, kind: str) -> httpx.AsyncBaseTransport:
-        def session() -> aiohttp.ClientSession:
-            connector = aiohttp.TCPConnector(
-                limit=self._connections,
-                ssl=transport.ssl_context,
-                force_close=kind == "once",
-                resolver=PublicOnly() if kind == "open" else None,
-            )
-            return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
-
-        transport = AiohttpTransport(client=session, trust_env=False)
-        return transport
-
-    def is_trusted(self, url: str) -> bool:
-        """Whether the address belongs to a configured provider."""
-        return origin_of(url) in self._trusted
-
-    def check(self, url: str) -> None:
-        """Refuse an untrusted address that is not https with a public host.
-
-        Raises:
-            AddressRefused: the scheme, a user name in it, or a literal private address.
-        """
-        if self.is_trusted(url):
-            return
-        try:
-            parts = httpx.URL(url)
-            parts.host.encode("idna")
-        except (httpx.InvalidURL, ValueError) as error:
-            raise AddressRefused("address refused") from error
-        if parts.scheme != "https" or parts.userinfo or not may_be_asked(parts.raw_host.decode("ascii")):
-            raise AddressRefused("address refused")
-
-    @asynccontextmanager
-    async def open(
-        self, method: str, url: str, *, kind: str = "known", read_s: float | None = None, **content: Any
-    ) -> AsyncIterator[httpx.Response]:
-        """Send one request and yield its streaming response; failures come as `WireTrouble`."""
-        timeout = httpx.Timeout(read_s or READ_S, connect=CONNECT_S, pool=None)
-        try:
-            async with self._client(kind).stream(method, url, timeout=timeout, **content) as response:
-                yield response
-        except httpx.RequestError as error:
-            raise _trouble(error) from error
-        except httpx.InvalidURL as error:
-            raise AddressRefused("address refused") from error
-        except aiohttp.ClientError as error:  # what the transport has no name for: an answer that is not HTTP
-            raise ReplyLost(type(error).__name__) from error
-
-    async def send(self, method: str, url: str, *, kind: str = "known", **content: Any) -> Reply:
-        """Send one request and read the whole reply (at most 96 MiB)."""
-        async with self.open(method, url, kind=kind, **content) as response:
-            body = bytearray()
-            async for chunk in response.aiter_bytes():
-                body += chunk
-                if len(body) > REPLY_LIMIT_BYTES:
-                    raise TooLarge("reply too large")
-            return Reply(response.status_code, dict(response.headers), bytes(body))
-
-    async def download(self, url: str, take: Callable[[bytes], object], *, limit: int) -> Reply:
-        """Stream an address into `take` without any key; gives status and headers (body empty when 2xx).
-
-        Raises:
-            AddressRefused, NotSent, ReplyLost: also when it ends before its announced length.
-            TooLarge: more than `limit` bytes.
-        """
-        for _ in range(REDIRECTS + 1):
-            self.check(url)
-            async with self.open("GET", url, kind="known" if self.is_trusted(url) else "open") as response:
-                if response.is_redirect:
-                    url = _joined(url, response.headers.get("location", ""))
-                    continue
-                if response.is_success:
-                    await _pour(response, take, limit)
-                return Reply(response.status_code, dict(response.headers), b"")
-        raise AddressRefused("too many redirects")
-
-    async def close(self) -> None:
-        """Close every connection."""
-        while self._clients:
-            await self._clients.popitem()[1].aclose()
-
-
-def _joined(url: str, location: str) -> str:
-    try:
-        return urljoin(url, location)
-    except ValueError as error:
-        raise AddressRefused("address refused") from error
-
-
-async def _pour(response: httpx.Response, take: Callable[[bytes], object], limit: int) -> None:
-    total = 0
-    async for chunk in response.aiter_bytes():
-        total += len(chunk)
-        if total > limit:
-            raise TooLarge("download too large")
-        take(chunk)
-
-
-def _trouble(error: httpx.RequestError) -> WireTrouble:
-    """Sort a failure by what it proves (see the module's text)."""
-    cause = error.__cause__
-    if isinstance(cause, aiohttp.InvalidURL):
-        return AddressRefused("address refused")
-    if isinstance(cause, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
-        is_private = isinstance(getattr(cause, "os_error", None), PrivateAddressError)
-        return AddressRefused("address refused") if is_private else NotSent(type(cause).__name__)
-    return ReplyLost(type(cause or error).__name__)
+    make: Callable[[], Mapping[str, str]]
+    life_s: float
+    is_stale: Callable[[Reply], bool]
 
 
 class Wire:
     """The street as one provider sees it: its origins by role, its auth headers, nobody else's."""
 
-    def __init__(self, street: Street, origins: Mapping[str, str], auth: Mapping[str, str]) -> None:
+    def __init__(
+        self, street: Street, origins: Mapping[str, str], auth: Mapping[str, str], renewal: Renewal | None = None
+    ) -> None:
         self._street = street
         self._origins = origins
         self._auth = auth
+        self._renewal = renewal
+        self._signed_at = time.time()
         self._own = {origin_of(url) for url in origins.values()}
 
     @property
@@ -238,11 +49,25 @@ class Wire:
         return origin_of(url) in self._own
 
     def _headers(self, url: str, headers: Mapping[str, str] | None) -> dict[str, str]:
+        if self._renewal and time.time() - self._signed_at > self._renewal.life_s:
+            self._renew()
         return {**(self._auth if self.is_own(url) else {}), **(headers or {})}
+
+    def _renew(self) -> None:
+        if self._renewal:
+            self._auth, self._signed_at = self._renewal.make(), time.time()
 
     def _kind(self, url: str) -> str:
         self._street.check(url)
         return "known" if self._street.is_trusted(url) else "open"
+
+    async def _signed(self, method: str, url: str, given: Mapping[str, str] | None, **content: Any) -> Reply:
+        """Send with our headers; once more with new ones when the reply says that nothing but their age was wrong."""
+        reply = await self._street.send(method, url, headers=self._headers(url, given), **content)
+        if self._renewal and self.is_own(url) and self._renewal.is_stale(reply):
+            self._renew()
+            return await self._street.send(method, url, headers=self._headers(url, given), **content)
+        return reply
 
     async def pay(
         self, url: str, *, json: Any = None, headers: Mapping[str, str] | None = None, read_s: float | None = None
@@ -253,9 +78,7 @@ class Wire:
             NotSent: no byte left; it may be sent again.
             ReplyLost: it may have been accepted; it must not be sent again.
         """
-        return await self._street.send(
-            "POST", url, kind="once", json=json, headers=self._headers(url, headers), read_s=read_s
-        )
+        return await self._signed("POST", url, headers, kind="once", json=json, read_s=read_s)
 
     async def call(
         self,
@@ -269,8 +92,10 @@ class Wire:
     ) -> Reply:
         """A free call (status, result, cancel, upload); `with_key=False` for signed addresses."""
         body = {"json": json} if content is None else {"content": content}
-        sent = self._headers(url, headers) if with_key else dict(headers or {})
-        return await self._street.send(method, url, kind=self._kind(url), headers=sent, **body)
+        kind = self._kind(url)
+        if with_key:
+            return await self._signed(method, url, headers, kind=kind, **body)
+        return await self._street.send(method, url, kind=kind, headers=dict(headers or {}), **body)
 
     async def events(self, url: str, read: Callable[[dict[str, Any]], T]) -> AsyncGenerator[T, None]:
         """What `read` makes of each JSON object of a server-sent event stream, until it ends; a refusal ends it."""
@@ -288,13 +113,5 @@ def _event(line: str) -> dict[str, Any] | None:
     """The object of a `data:` line; comments, names and blanks give None."""
     if not line.startswith("data:"):
         return None
-    value = _parsed(line[5:])
+    value = parsed(line[5:])
     return value if isinstance(value, dict) else None
-
-
-def _parsed(text: str | bytes) -> Any:
-    """What JSON says, or None where it is none (or nested so deep that only malice explains it)."""
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None

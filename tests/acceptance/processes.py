@@ -15,7 +15,7 @@ from typing import Any
 
 from calls import check_invariants, content, fal_environ, pictures, told
 from hoasi import Studio
-from hoasi.records import Reply
+from hoasi.answers import Reply
 
 WORKER = Path(__file__).with_name("worker.py")
 LIMIT_S = 60.0

@@ -61,7 +61,7 @@ def test_a_shown_command_is_understood(line: str, tmp_path: Path) -> None:
 def test_the_prices_are_those_of_the_cards() -> None:
     """What the README says of costs is what the catalogue says."""
     cards = load("fal")
-    banana, schnell = cards.card(cards.defaults["generate_image"]).price, cards.card("fal-ai/flux/schnell").price
+    banana, schnell = cards.card(cards.defaults["generate_image"][0]).price, cards.card("fal-ai/flux/schnell").price
     assert banana is not None
     assert schnell is not None
     assert f"nano-banana (the default): ${banana.usd:g} a picture" in README

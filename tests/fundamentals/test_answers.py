@@ -12,7 +12,8 @@ from calls import OpenStudio, fault, harm, one, until
 from hoasi import Ask, Studio
 from hoasi.errors import BudgetExceeded, HoasiError, KeyMissing, NotFound, NotSupported, PathRefused, WrongInput
 from hoasi.messages import explain
-from hoasi.records import Reply, Request, Scene
+from hoasi.answers import Reply
+from hoasi.records import Request, Scene
 from hoasi.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio

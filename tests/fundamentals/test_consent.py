@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from calls import OpenStudio, fault, one
+from calls import OpenStudio, fault, one, person
 from hoasi.errors import ConsentMissing
 from hoasi.messages import explain
 from hoasi.sandbox import Sandbox
@@ -28,10 +28,7 @@ def face(workspace: Path) -> Path:
 
 def draw(workspace: Path, colour: str) -> Path:
     """The reference picture, anew: other bytes, same name."""
-    path = workspace / FACE
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", (64, 64), colour).save(path)
-    return path
+    return person(workspace / FACE, colour)
 
 
 def records(workspace: Path) -> list[dict[str, Any]]:
@@ -169,7 +166,7 @@ async def test_a_reference_is_uploaded_once_a_job(
     assert sandbox.stats()["uploads"] == 1
     (stored,) = [f for key, f in sandbox.shelf._files.items() if not key.startswith("r/")]
     with Image.open(io.BytesIO(await stored.load())) as picture:
-        assert picture.size == (64, 64)
+        assert picture.size == (512, 512)
 
 
 @pytest.mark.parametrize("kind", ["gone", "5xx", "lost_reply", "429"])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from calls import OpenStudio, content, fal_environ, fault, one, until
+from calls import OpenStudio, content, fal_environ, fault, one, person, until
 from hoasi import Studio, consent
 from hoasi.errors import BudgetExceeded, PathRefused
 from hoasi.sandbox import Sandbox, serving
@@ -23,9 +23,7 @@ def move(old: str, new: str) -> None:
 @pytest.fixture
 def face(workspace: Path) -> str:
     """A reference picture in the workspace."""
-    from PIL import Image
-
-    Image.radial_gradient("L").convert("RGB").save(workspace / "face.png")
+    person(workspace / "face.png")
     return "face.png"
 
 

@@ -17,7 +17,7 @@ from starlette.requests import Request as Call
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from calls import SECRET, OpenStudio, content, fal_environ, fault, files, one, pictures
+from calls import SECRET, OpenStudio, content, fal_environ, fault, files, one, person, pictures
 from hoasi import Studio
 from hoasi.errors import FileBroken, NotSupported, PathRefused
 from hoasi.sandbox import Sandbox, serving
@@ -142,7 +142,7 @@ async def test_neither_uploads_nor_downloads_carry_the_key(
     open_studio: OpenStudio, sandbox: Sandbox, workspace: Path
 ) -> None:
     """Signed addresses and media are asked without it."""
-    Image.new("RGB", (64, 64)).save(workspace / "face.png")
+    person(workspace / "face.png")
     async with open_studio() as studio:
         reply = await studio.generate(one(references=("face.png",), no_faces=True))
     assert reply.generations[0].state == "succeeded"

@@ -14,9 +14,8 @@ import anyio
 import pytest
 
 from calls import OpenStudio, fault, one, pictures, told, until
-from hoasi import Studio
+from hoasi import Studio, planning
 from hoasi.engine import Engine
-from hoasi.providers.fal import Fal
 from hoasi.records import Request
 from hoasi.sandbox import Sandbox
 
@@ -129,16 +128,16 @@ async def test_the_longest_wait_parks_and_does_not_block_the_next(
     open_studio: OpenStudio, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After the provider's cap it is left, resumable; its place is free again after a while, for others."""
-    monkeypatch.setattr(Fal, "cap_s", 0.2)
+    monkeypatch.setitem(planning.CAPS_S, "image", 0.2)
     monkeypatch.setattr("hoasi.ledger.SLOT_LIFE_S", 0.5)
     sandbox.change(latency_s=2.0)
     async with open_studio(HOASI_FAL_CONCURRENCY="1") as studio:
         entry = (await studio.generate(one("slow"))).generations[0]
         assert entry.error is not None
         assert (entry.state, entry.error.key) == ("running", "still_running")
-        monkeypatch.setattr(Fal, "cap_s", 300.0)
         sandbox.change(latency_s=0.05)
         assert (await studio.generate(one("next"))).generations[0].state == "succeeded"
+        await anyio.sleep(1.5)
         assert (await studio.follow([entry.id])).generations[0].state == "succeeded"
     assert sandbox.stats()["submissions"] == 2
 

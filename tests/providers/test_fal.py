@@ -23,11 +23,12 @@ from hoasi.errors import (
     ResultExpired,
 )
 from hoasi.providers import fal_replies
-from hoasi.providers._provider import Handle, Order, Pending, Ready, TryAgain, refusal
+from hoasi.providers._outcomes import Handle, Order, Pending, Ready, Sent, TryAgain, refusal
 from hoasi.providers.fal import Fal, body
 from hoasi.sandbox import Fault, Sandbox
 from hoasi.sandbox.fal_inputs import known_ids
-from hoasi.wire import Reply, ReplyLost, Street, Wire
+from hoasi.street import Reply, ReplyLost, Street
+from hoasi.wire import Wire
 
 pytestmark = pytest.mark.anyio
 FAL = Fal()
@@ -58,7 +59,12 @@ def card(model: str) -> Card:
 
 
 def order(model: str, *, references: int = 0, **asked: object) -> Order:
-    return Order(planned(card(model), references=references, **asked), PICTURES[:references])
+    return order_of(planned(card(model), references=references, **asked))
+
+
+def order_of(plan: Planned) -> Order:
+    """A plan whose inputs were uploaded."""
+    return Order(plan, tuple(Sent(item, url=url) for item, url in zip(plan.inputs, PICTURES, strict=False)))
 
 
 def reply(status: int, fields: object = None, **headers: str) -> Reply:
@@ -125,7 +131,7 @@ async def test_every_card_is_understood(model: Card, checks_input: Any, wire: Wi
     counts = {0, 1, model.references} if not model.needs_references else {1, model.references}
     for references in sorted(count for count in counts if count <= model.references):
         plan = fullest(model, references=references)
-        receipt = await sent(wire, Order(plan, PICTURES[:references]))
+        receipt = await sent(wire, order_of(plan))
         done = await FAL.collect(wire, receipt, await ended(wire, receipt))
         assert len(done.outputs) == len(plan.stems)
     assert sandbox.stats()["unknown_fields"] == {}

@@ -14,10 +14,11 @@ from hoasi.addresses import origin_of
 from hoasi.catalogue import load
 from hoasi.errors import KeyRejected, ResultExpired
 from hoasi.providers import fal_replies
-from hoasi.providers._provider import Handle, Order, Ready, TryAgain
+from hoasi.providers._outcomes import Handle, Order, Ready, TryAgain
 from hoasi.providers.fal import Fal
 from hoasi.sandbox import Sandbox, serving
-from hoasi.wire import Reply, Street, Wire
+from hoasi.street import Reply, Street
+from hoasi.wire import Wire
 
 pytestmark = pytest.mark.anyio
 FAL = Fal()

@@ -9,10 +9,11 @@ from PIL import Image
 
 from contract import ProviderContract, planned
 from hoasi.catalogue import load
-from hoasi.providers._provider import Done, Order
+from hoasi.providers._outcomes import Done, Order
 from hoasi.providers.local import Local, frame
 from hoasi.records import Planned
-from hoasi.wire import Street, Wire
+from hoasi.street import Street
+from hoasi.wire import Wire
 
 pytestmark = pytest.mark.anyio
 CARD = load("local").card("local/storyboard")

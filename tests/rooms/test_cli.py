@@ -22,7 +22,8 @@ from hoasi.cli.app import app
 from hoasi.cli.frame import Command, Root
 from hoasi.cli.lines import clean, entry_lines
 from hoasi.messages import LANGUAGES, catalogue, explain, speak
-from hoasi.records import Entry, Problem, Reply, State
+from hoasi.answers import Entry, Reply
+from hoasi.records import Problem, State
 
 SECRET = "id-5f3c9a:secret-7d1e2b"
 DIACRITICS = re.compile("[\u00c0-\u1ef9]")

@@ -48,7 +48,7 @@ def test_only_the_owner_saves(ledger: Ledger) -> None:
     with pytest.raises(LostOwnership):
         ledger.save(name, "me", state=State.FAILED)
     with pytest.raises(LostOwnership):
-        ledger.take_place(name, "me", "fal", 2)
+        ledger.take_place(name, "me", "fal", 1, 2)
     assert ledger.states([name]) == {name: (State.QUEUED, "you")}
 
 
@@ -74,13 +74,13 @@ def test_who_takes_it_up_again_forgets_why_it_was_left(ledger: Ledger) -> None:
 def test_places_are_counted_over_all_processes(ledger: Ledger) -> None:
     """Two places are two, whoever holds them; what ended gives its place back; other providers do not count."""
     names = [queued(ledger, text, text).id for text in "abc"]
-    assert ledger.take_place(names[0], "a", "fal", 2) is not None
-    assert ledger.take_place(names[1], "b", "fal", 2) is not None
-    assert ledger.take_place(names[2], "c", "fal", 2) is None
-    assert ledger.take_place(names[2], "c", "other", 2) is not None
+    assert ledger.take_place(names[0], "a", "fal", 1, 2) is not None
+    assert ledger.take_place(names[1], "b", "fal", 1, 2) is not None
+    assert ledger.take_place(names[2], "c", "fal", 1, 2) is None
+    assert ledger.take_place(names[2], "c", "other", 1, 2) is not None
     ledger.save(names[0], "a", state=State.FETCHING)
     ledger.save(names[2], "c", state=State.QUEUED)
-    taken = ledger.take_place(names[2], "c", "fal", 2)
+    taken = ledger.take_place(names[2], "c", "fal", 1, 2)
     assert taken is not None
     assert (taken.state, taken.tries, taken.submitted_at is None) == (State.SUBMITTING, 2, False)
 
@@ -88,11 +88,11 @@ def test_places_are_counted_over_all_processes(ledger: Ledger) -> None:
 def test_a_forgotten_submission_gives_its_place_back(ledger: Ledger) -> None:
     """What nobody follows any more holds its place for a while, not for ever; what is followed holds it."""
     first, second = queued(ledger, "a"), queued(ledger, "b")
-    ledger.take_place(first.id, "me", "fal", 1)
+    ledger.take_place(first.id, "me", "fal", 1, 1)
     ledger.save(first.id, "me", submitted_at=1.0)
-    assert ledger.take_place(second.id, "me", "fal", 1) is None
+    assert ledger.take_place(second.id, "me", "fal", 1, 1) is None
     ledger.save(first.id, "me", owner=None)
-    assert ledger.take_place(second.id, "me", "fal", 1) is not None
+    assert ledger.take_place(second.id, "me", "fal", 1, 1) is not None
 
 
 def test_a_late_receipt_is_kept(ledger: Ledger) -> None:
@@ -220,7 +220,7 @@ def test_what_is_asked_often_never_reads_the_whole_ledger(ledger: Ledger) -> Non
     ledger.adopt("me", EVERY)
     ledger.states([name])
     ledger.release("you")
-    ledger.take_place(name, "me", "fal", 2)
+    ledger.take_place(name, "me", "fal", 1, 2)
     ledger.durations("fal", "m")
     with ledger.transaction() as db:
         untold(db)
@@ -236,7 +236,7 @@ def test_intent_and_receipt_wait_for_the_disk(ledger: Ledger) -> None:
     name = queued(ledger).id
     asked: list[str] = []
     ledger._db.set_trace_callback(asked.append)
-    ledger.take_place(name, "me", "fal", 2)
+    ledger.take_place(name, "me", "fal", 1, 2)
     ledger.save(name, "me", state=State.RUNNING, handle={})
     ledger.save(name, "me", durable=False, state=State.FETCHING)
     ledger._db.set_trace_callback(None)

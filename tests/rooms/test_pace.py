@@ -9,8 +9,9 @@ import pytest
 
 from hoasi import pace
 from hoasi.pace import BACKOFF_CAP_S, LONGEST_S, SHORTEST_S, Schedule, backoff_s, patiently, until_ready
-from hoasi.providers._provider import Pending, Ready, TryAgain
-from hoasi.wire import AddressRefused, NotSent, ReplyLost, Street, Wire
+from hoasi.providers._outcomes import Pending, Ready, TryAgain
+from hoasi.street import AddressRefused, NotSent, ReplyLost, Street
+from hoasi.wire import Wire
 
 pytestmark = pytest.mark.anyio
 NOWHERE = Wire(Street(frozenset()), {}, {})
@@ -60,8 +61,21 @@ class Slow:
 async def followed(provider: Slow, durations: list[float], typical_s: float = 10.0) -> list[Pending]:
     told: list[Pending] = []
     start = provider.clock.now
-    await until_ready(provider, NOWHERE, {}, Schedule(durations, typical_s), start, told.append)
+    await until_ready(provider, Waiter(told), Schedule(durations, typical_s), start)
     return told
+
+
+class Waiter:
+    """Who waits, without being told anything meanwhile."""
+
+    wire = NOWHERE
+    receipt: dict[str, Any] = {}
+
+    def __init__(self, told: list[Pending]) -> None:
+        self.tell = told.append
+
+    async def pause(self, seconds: float) -> None:
+        await pace.anyio.sleep(seconds)
 
 
 # ---------------------------------------------------------------- the schedule

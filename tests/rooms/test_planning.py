@@ -11,8 +11,11 @@ import pytest
 from hoasi.catalogue import Card, Catalogue, Sizes, every_card, load
 from hoasi.errors import HoasiError, NotFound, NotSupported, WrongInput
 from hoasi.messages import explain
-from hoasi.planning import SEEDS, Site, plan_request, size, slug
-from hoasi.records import Input, Planned, Request
+from hoasi.planning import Site, plan_request, slug
+from hoasi.given import Input
+from hoasi.records import Planned, Request
+from hoasi.requirements import SEEDS
+from hoasi.shapes import size
 
 SITE = Site(job_id="job-1", output_dir="jobs/job-1/pictures")
 FAL, LOCAL = load("fal"), load("local")
@@ -46,7 +49,7 @@ def made(**facts: Any) -> Catalogue:
     """A catalogue with one card of our own making."""
     card = {"id": "own/model", "provider": "fal", "operations": ("generate_image",), "source": "test", **facts}
     card = {"accepts": ("prompt", "aspect_ratio", "resolution", "num_images"), "read": date(2026, 11, 21), **card}
-    return Catalogue(provider="fal", defaults={"generate_image": "own/model"}, cards=(Card.model_validate(card),))
+    return Catalogue(provider="fal", defaults={"generate_image": ("own/model",)}, cards=(Card.model_validate(card),))
 
 
 def refused(*inputs: Input, cards: Catalogue = FAL, **asked: Any) -> HoasiError:

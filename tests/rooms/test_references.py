@@ -16,7 +16,9 @@ from PIL import Image
 from hoasi import references
 from hoasi.errors import FileBroken, PathRefused, ResultBroken
 from hoasi.messages import explain
-from hoasi.records import Input
+from hoasi.given import Input
+
+LIMIT_BYTES = references.LIMITS_MB["image"] * 1024 * 1024
 
 
 def encoded(form: str = "PNG", width: int = 64, height: int = 32, **options: Any) -> bytes:
@@ -49,15 +51,6 @@ def resolve(workspace: Path, written: str, web: Web | None = None) -> Input:
     street = web or Web()
     return anyio.run(
         lambda: references.resolve(
-            written, workspace=workspace, cache=workspace / ".hoasi" / "references", download=street.download
-        )
-    )
-
-
-def resolve_all(workspace: Path, written: list[str], web: Web | None = None) -> list[Input]:
-    street = web or Web()
-    return anyio.run(
-        lambda: references.resolve_all(
             written, workspace=workspace, cache=workspace / ".hoasi" / "references", download=street.download
         )
     )
@@ -104,7 +97,7 @@ def test_nothing_outside_is_read(workspace: Path, tmp_path: Path, written: str) 
     with pytest.raises(PathRefused):
         resolve(workspace, written)
     with pytest.raises(PathRefused):
-        resolve_all(workspace, [written])
+        resolve(workspace, written)
 
 
 @pytest.mark.parametrize("written", ["none.png", "jobs/none/a.png", "text.txt/a.png"])
@@ -130,10 +123,10 @@ def test_what_is_no_picture_is_refused(workspace: Path, name: str) -> None:
 def test_a_heavy_file_is_refused_unread(workspace: Path) -> None:
     """A file of more than 30 MB is refused by its size alone; of 30 MB it is looked at."""
     with (workspace / "big.png").open("wb") as file:
-        file.truncate(references.LIMIT_BYTES + 1)
+        file.truncate(LIMIT_BYTES + 1)
     error = refused(workspace, "big.png")
     assert (error.key, error.facts) == ("reference_too_large", {"path": "big.png", "limit_mb": 30, "limit_mpx": 100})
-    os.truncate(workspace / "big.png", references.LIMIT_BYTES)
+    os.truncate(workspace / "big.png", LIMIT_BYTES)
     assert refused(workspace, "big.png").key == "reference_not_picture"
 
 
@@ -161,13 +154,13 @@ def test_an_address_is_kept_by_its_hash(workspace: Path) -> None:
     assert found.path == f".hoasi/references/{sha256}.webp"
     assert (workspace / found.path).read_bytes() == data
     ((_, target, limit),) = web.asked
-    assert (target.name.startswith(".hoasi-"), target.suffix, limit) == (True, ".tmp", references.LIMIT_BYTES)
+    assert (target.name.startswith(".hoasi-"), target.suffix, limit) == (True, ".tmp", LIMIT_BYTES)
     assert [file.name for file in target.parent.iterdir()] == [f"{sha256}.webp"]
 
 
 def test_a_bad_answer_leaves_nothing(workspace: Path) -> None:
     """What an address gives is judged like a local file, and no trace of it stays in the cache."""
-    web = Web(page=b"<html>", heavy=bytes(references.LIMIT_BYTES + 1))
+    web = Web(page=b"<html>", heavy=bytes(LIMIT_BYTES + 1))
     assert refused(workspace, "https://example.com/page", web).key == "reference_not_picture"
     assert refused(workspace, "https://example.com/heavy", web).key == "reference_too_large"
     assert list((workspace / ".hoasi/references").iterdir()) == []
@@ -209,7 +202,7 @@ def test_a_token_in_an_address_is_not_told(workspace: Path) -> None:
 )
 def test_other_schemes_are_refused(workspace: Path, written: str, scheme: str) -> None:
     """Only paths and web addresses are taken; the error names the scheme and stays short."""
-    for attempt in (resolve, lambda *facts: resolve_all(facts[0], [facts[1]])):
+    for attempt in (resolve,):
         with pytest.raises(FileBroken) as caught:
             attempt(workspace, written)
         assert (caught.value.key, caught.value.facts["scheme"]) == ("reference_scheme", scheme)
@@ -221,26 +214,3 @@ def test_a_colon_in_a_file_name(workspace: Path) -> None:
     (workspace / "scene:1.png").write_bytes(encoded())
     assert refused(workspace, "scene:1.png").key == "reference_scheme"
     assert resolve(workspace, "./scene:1.png").path == "scene:1.png"
-
-
-def test_what_is_named_twice_is_read_once(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every name has its answer, in order; what is named again, also in another spelling, is not read again."""
-    (workspace / "a.png").write_bytes(encoded())
-    web = Web(b=encoded("JPEG"))
-    names = ["https://example.com/b", "a.png", "./a.png", "https://example.com/b", str(workspace / "a.png")]
-    decoded: list[Any] = []
-    inspect = references.image.inspect
-    monkeypatch.setattr(
-        references.image, "inspect", lambda *facts, **limits: decoded.append(1) or inspect(*facts, **limits)
-    )
-    found = resolve_all(workspace, names, web)
-    assert [item.written for item in found] == names
-    assert [item.media_type for item in found] == ["image/jpeg", "image/png", "image/png", "image/jpeg", "image/png"]
-    assert len({item.sha256 for item in found}) == 2
-    assert (len(web.asked), len(decoded)) == (1, 2)
-
-
-def test_no_names_no_work(workspace: Path) -> None:
-    """Without references nothing is read and no folder is made."""
-    assert resolve_all(workspace, []) == []
-    assert not (workspace / ".hoasi").exists()

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from hoasi import wire as door
+from hoasi import street as door
 from hoasi.addresses import is_public, may_be_asked, origin_of
-from hoasi.wire import AddressRefused, NotSent, ReplyLost, Street, TooLarge, Wire
+from hoasi.street import AddressRefused, NotSent, ReplyLost, Street, TooLarge
+from hoasi.wire import Wire
 
 pytestmark = pytest.mark.anyio
 KEY = {"authorization": "Key top-secret"}

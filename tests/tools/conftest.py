@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from mcp.client import Client
 from mcp.types import Implementation
-from PIL import Image
 from tooling import Connect
+
+from calls import person
 
 from hoasi.server import build
 
@@ -38,5 +39,5 @@ def connect(workspace: Path, era: str, fal: str, monkeypatch: pytest.MonkeyPatch
 @pytest.fixture
 def photo(workspace: Path) -> str:
     """A reference picture in the workspace."""
-    Image.new("RGB", (96, 64), (200, 120, 40)).save(workspace / "lan.png")
+    person(workspace / "lan.png")
     return "lan.png"

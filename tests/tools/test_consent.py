@@ -60,8 +60,8 @@ async def test_the_question_is_a_small_form_in_the_users_language(connect: Conne
         await client.call_tool("generate_image", with_photo(photo))
     schema = user.questions[0].requested_schema
     assert set(schema["properties"]) == {"shows", "words"}
-    assert schema["properties"]["shows"]["enum"] == ["no_face", "consent_given", "no_consent"]
-    assert len(schema["properties"]["shows"]["enumNames"]) == 3
+    assert schema["properties"]["shows"]["enum"] == ["no_face", "consent_given", "no_consent", "minor"]
+    assert len(schema["properties"]["shows"]["enumNames"]) == 4
     assert "description" not in schema
 
 

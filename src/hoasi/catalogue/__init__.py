@@ -13,18 +13,30 @@ from importlib.resources import files
 from typing import Literal
 
 from hoasi.errors import NotFound
-from hoasi.records import Media, Record
+from hoasi.record import Media, Medium, OptionValue, Record
+
+
+class Rate(Record):
+    """A price that holds when all of `when` is so: options and parameters by value, roles of inputs as true."""
+
+    when: dict[str, OptionValue]
+    usd: float
 
 
 class CardPrice(Record):
-    """Price of one unit in US dollars; `by` overrides it for values of one of our parameters."""
+    """Price of one unit in US dollars; the first of `rates` that fits, else `by`, overrides it."""
 
     unit: Literal["image", "megapixel", "second", "free"]
     usd: float
     by_parameter: str | None = None
     by: dict[str, float] = {}
+    rates: tuple[Rate, ...] = ()
     first_unit_usd: float | None = None
     """Where the first megapixel costs more or less than the following ones."""
+    step_s: float | None = None
+    """Seconds are counted in started steps of so many."""
+    fixed_usd: float = 0.0
+    """What each call costs besides."""
     source: str
     read: date
     note: str = ""
@@ -46,19 +58,69 @@ class Sizes(Record):
     step: int = 16
 
 
+class Option(Record):
+    """A parameter of a model beyond those that all share: its values, or its range.
+
+    `default` is sent when nothing is given.
+    """
+
+    choices: tuple[OptionValue, ...] = ()
+    least: float | None = None
+    most: float | None = None
+    is_whole: bool = False
+    """Only whole numbers."""
+    default: OptionValue | None = None
+
+
+class Limits(Record):
+    """What an input of one kind must be like; sides in pixels. Pictures that are too large are made to fit."""
+
+    min_side: int | None = None
+    max_side: int | None = None
+    max_ratio: float | None = None
+    max_bytes: int | None = None
+    media_types: tuple[str, ...] = ()
+    min_s: float | None = None
+    max_s: float | None = None
+    models: tuple[str, ...] = ()
+    """Only results of these models of the same provider, told by their id there."""
+    max_age_days: float | None = None
+
+
 class Card(Record):
     """One hosted model: what it does, takes, costs.
 
-    `accepts` names our parameters; what is not listed cannot be sent. `references` is how many pictures it takes
-    (0: none), `needs_references` whether it cannot do without. `edit` names the sibling that takes references.
+    `accepts` names our parameters, roles of inputs among them; what is not listed cannot be sent. `references` is how
+    many pictures without a frame's role it takes (0: none), `needs_references` whether it cannot do without; `needs`
+    are roles that must be there. `edit` names the sibling that takes references. `forbids` are values that do not go
+    together, roles as true. `aliases` are other names of it, `corrects` wrong ones that are known in the wild.
     """
 
     id: str
     provider: str
     title: str = ""
+    aliases: tuple[str, ...] = ()
+    corrects: tuple[str, ...] = ()
+    endpoint: str = ""
+    """Where the provider takes it, when its id does not say so."""
+    model_name: str = ""
+    """Its name on the wire, when that is not its id."""
     operations: tuple[str, ...]
     media: Media = "image"
     accepts: tuple[str, ...]
+    needs: tuple[str, ...] = ()
+    options: dict[str, Option] = {}
+    forbids: tuple[dict[str, OptionValue], ...] = ()
+    limits: dict[Medium, Limits] = {}
+    marker: str = "image {n}"
+    """How its prompts name the n-th picture."""
+    adds_s: float | None = None
+    """An extension of so many seconds."""
+    lane: str = ""
+    """Whose places it takes, where a provider counts apart; else the provider's."""
+    slots: Literal["one", "images"] = "one"
+    """Places a call takes: one, or one a picture."""
+    cap_s: float | None = None
     references: int = 0
     needs_references: bool = False
     edit: str | None = None
@@ -77,20 +139,23 @@ class Card(Record):
 
 
 class Catalogue(Record):
-    """All cards of one provider, and its default model of each operation."""
+    """All cards of one provider, and its default models of each operation: the first that can do it is taken."""
 
     provider: str
-    defaults: dict[str, str]
+    defaults: dict[str, tuple[str, ...]]
     cards: tuple[Card, ...]
 
-    def card(self, model: str) -> Card:
-        """The card of a model id.
+    def card(self, model: str, operation: str = "") -> Card:
+        """The card of a model id, or of another name of a model that does the operation.
 
         Raises:
             NotFound: no such model; the error names the nearest ids.
         """
         for card in self.cards:
             if card.id == model:
+                return card
+        for card in self.cards:
+            if operation in card.operations and model in {*card.aliases, *card.corrects}:
                 return card
         near = difflib.get_close_matches(model, [card.id for card in self.cards], n=3, cutoff=0.3)
         raise NotFound("model_unknown", model=model, provider=self.provider, near=", ".join(near) or "-")
@@ -111,7 +176,8 @@ def load(provider: str) -> Catalogue:
         raise NotFound("provider_unknown", provider=provider, near=", ".join(near or PROVIDERS))
     raw = tomllib.loads(files("hoasi.catalogue").joinpath(f"{provider}.toml").read_text(encoding="utf-8"))
     cards = [{"provider": provider, **raw.get("common", {}), **card} for card in raw["cards"]]
-    return Catalogue.model_validate({"provider": provider, "defaults": raw["defaults"], "cards": cards})
+    defaults = {name: (ids,) if isinstance(ids, str) else ids for name, ids in raw["defaults"].items()}
+    return Catalogue.model_validate({"provider": provider, "defaults": defaults, "cards": cards})
 
 
 def every_card() -> tuple[Card, ...]:

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from hoasi.answers import Reply
 from hoasi.errors import HoasiError
 from hoasi.messages import explain
-from hoasi.records import OPEN_STATES, Reply, State
+from hoasi.records import OPEN_STATES, State
 
 INTERRUPTED = 130
 _NOT_MADE = frozenset({State.FAILED, State.CANCELLED, State.EXPIRED, *OPEN_STATES})

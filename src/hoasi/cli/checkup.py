@@ -21,7 +21,7 @@ from hoasi.records import State
 from hoasi.settings import Settings
 
 if TYPE_CHECKING:
-    from hoasi.wire import Street
+    from hoasi.street import Street
 
 HOST_S = 3.0
 OLD_PRICE_DAYS = 180
@@ -161,7 +161,7 @@ def _fonts() -> Check:
 async def hosts(settings: Settings) -> list[Check]:
     """Whether each provider's hosts answer within 3 s; no key is sent, any answer will do."""
     from hoasi.addresses import origin_of
-    from hoasi.wire import Street
+    from hoasi.street import Street
 
     found: dict[str, str] = {}
     for name in REGISTRY:
@@ -175,7 +175,7 @@ async def hosts(settings: Settings) -> list[Check]:
 
 
 async def _host(street: Street, url: str, name: str) -> Check:
-    from hoasi.wire import WireTrouble
+    from hoasi.street import WireTrouble
 
     try:
         async with asyncio.timeout(HOST_S):

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
+from hoasi.answers import Reply
 from hoasi.ask import Ask
 from hoasi.cli.answer import Answer, Sheet
 from hoasi.cli.frame import Call, call_of, run
 from hoasi.cli.words import located
 from hoasi.errors import NotFound, WrongInput
 from hoasi.messages import say
-from hoasi.records import Input, Reply, iso
+from hoasi.record import Scope
+from hoasi.records import iso
 from hoasi.settings import Settings
 
 if TYPE_CHECKING:
     from hoasi.consent import Consent
+    from hoasi.gates import Unconsented
 
 SHA_LENGTH = 64
 _YES, _NO = "cli.yes_words", "cli.no_words"
@@ -36,31 +40,33 @@ def ask_person(call: Call, ask: Ask) -> None:
 
     What stays without a permission is refused later, with the command that records one.
     """
-    has_references = bool(ask.references or ask.prompts_toml)
-    if not (call.screen.is_interactive and has_references) or ask.consent or ask.no_faces:
+    has_inputs = bool(ask.references or ask.prompts_toml or any(request.given for request in ask.requests))
+    if not (call.screen.is_interactive and has_inputs) or ask.consent or ask.no_faces or ask.minor:
         return
     for item in run(_missing(call, ask)):
         words, no_faces = _asked(call, item)
         if words or no_faces:
-            only = ask.model_copy(update={"references": (item.written,)})
-            run(_record(call, only, words=words, no_faces=no_faces))
+            run(_record(call, ask, item.root.written, words=words, no_faces=no_faces))
             call.screen.note(say("cli.consent.no_faces_noted" if no_faces else "cli.consent.noted", words=words))
 
 
-async def _missing(call: Call, ask: Ask) -> list[Input]:
+async def _missing(call: Call, ask: Ask) -> list[Unconsented]:
     async with call.studio() as studio:
         return await studio.missing_consent(ask)
 
 
-async def _record(call: Call, ask: Ask, *, words: str, no_faces: bool) -> None:
+async def _record(call: Call, ask: Ask, only: str, *, words: str, no_faces: bool) -> None:
     async with call.studio() as studio:
-        await studio.record_consent(ask, words=words, no_faces=no_faces)
+        await studio.record_consent(ask, words=words, no_faces=no_faces, only=only)
 
 
-def _asked(call: Call, item: Input) -> tuple[str, bool]:
+def _asked(call: Call, item: Unconsented) -> tuple[str, bool]:
     """The words of consent, or that no face is shown; ("", False) when neither is said."""
+    from hoasi.consent import faces_found
+
     try:
-        shows_face = _yes_or_no(call, say("cli.consent.shows_face", picture=item.written))
+        question = say("cli.consent.shows_face", picture=item.root.written, faces=faces_found(item.faces))
+        shows_face = _yes_or_no(call, question)
         return (call.screen.ask(say("cli.consent.ask_words")), False) if shows_face else ("", True)
     except EOFError:  # the person left without an answer: no permission
         return "", False
@@ -83,35 +89,50 @@ def add(
     words: Annotated[str, typer.Option("--words", help="help.consent_add_words", metavar="TEXT")] = "",
     job: Job = None,
     no_faces: Annotated[bool, typer.Option("--no-faces", help="help.consent_no_faces")] = False,
+    scope: Annotated[
+        list[str] | None, typer.Option("--scope", help="help.consent_scope", metavar="reference|swap|avatar")
+    ] = None,
     minor: Annotated[bool, typer.Option("--minor", help="help.consent_minor")] = False,
     expires: Annotated[str | None, typer.Option("--expires", help="help.consent_expires", metavar="DATE")] = None,
 ) -> Answer:
     """Record what was said about one picture, bound to its bytes."""
-    from pydantic import ValidationError
-
     from hoasi import consent
 
     call = call_of(context)
     settings = call.settings()
+    path = consent_file(settings, job)
+    sha256 = _hash(file, settings)
+    facts = {"words": words.strip(), "no_faces": no_faces, "minor": minor, "expires_at": expires, "picture": file}
+    said = [_said(sha256, one, facts) for one in _scopes(scope)]
+    for record in said:
+        consent.add(path, record, lock_path=_lock(settings), temp_name=_temp())
+    reply = Reply(message=say("cli.consent.added", picture=file, file=path))
+    return Answer(reply, facts={"consents": [record.model_dump() for record in said]})
+
+
+def _scopes(given: Sequence[str] | None) -> list[str]:
+    """What the permission is for: references, unless it is said.
+
+    Raises:
+        WrongInput: a scope nobody knows.
+    """
+    scopes = [scope for word in given or ["reference"] for scope in word.split(",")]
+    for scope in scopes:
+        if scope not in get_args(Scope):
+            raise WrongInput("usage_value_bad", option="--scope", kind=", ".join(get_args(Scope)))
+    return list(dict.fromkeys(scopes))
+
+
+def _said(sha256: str, scope: str, facts: Mapping[str, Any]) -> Consent:
+    from pydantic import ValidationError
+
+    from hoasi.consent import Consent
+
+    fixed = {"by": "cli", "client": "hoasi", "recorded_at": iso(time.time())}
     try:
-        said = consent.Consent(
-            sha256=_hash(file, settings),
-            words=words.strip(),
-            no_faces=no_faces,
-            minor=minor,
-            by="cli",
-            client="hoasi",
-            recorded_at=iso(time.time()),
-            expires_at=expires,
-            picture=file,
-        )
+        return Consent.model_validate({"sha256": sha256, "scope": scope, **fixed, **facts})
     except ValidationError as error:
         raise WrongInput("usage_value_bad", option="--expires", kind="2027-01-31, 2027-01-31T18:00+07:00") from error
-    path = consent_file(settings, job)
-    consent.add(path, said, lock_path=_lock(settings), temp_name=_temp())
-    return Answer(
-        Reply(message=say("cli.consent.added", picture=file, file=path)), facts={"consents": [said.model_dump()]}
-    )
 
 
 def show(context: typer.Context, job: Job = None) -> Answer:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hoasi.answers import Reply
 from hoasi.cli.answer import Answer, Sheet
 from hoasi.cli.frame import call_of, run
 from hoasi.messages import say
-from hoasi.records import Reply
 
 if TYPE_CHECKING:
     from hoasi.cli.checkup import Check

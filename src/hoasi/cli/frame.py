@@ -20,13 +20,13 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from hoasi import settings
+from hoasi.answers import ErrorView, Reply
 from hoasi.cli import help as pages
 from hoasi.cli.answer import INTERRUPTED, Answer, refused
 from hoasi.cli.terminal import Screen
 from hoasi.cli.usage import UsageError, refuse_bytes, refuse_swallowed, usage_error
 from hoasi.errors import HoasiError, WrongInput
 from hoasi.messages import LANGUAGES, say, speak
-from hoasi.records import ErrorView, Reply
 
 if TYPE_CHECKING:
     from hoasi.settings import Settings

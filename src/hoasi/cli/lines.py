@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from hoasi.answers import Entry, ErrorView
 from hoasi.cli.answer import Answer
 from hoasi.messages import money, say
-from hoasi.records import Entry, ErrorView, State
+from hoasi.records import State
 
 Line = tuple[tuple[str, str], ...]
 """Pieces of (text, style of rich)."""

@@ -7,12 +7,12 @@ from typing import Annotated
 import typer
 
 from hoasi import catalogue
+from hoasi.answers import Reply
 from hoasi.catalogue import Card, CardPrice
 from hoasi.cli.answer import Answer, Sheet
 from hoasi.cli.frame import call_of
 from hoasi.messages import money, say
 from hoasi.providers import provider
-from hoasi.records import Reply
 from hoasi.settings import Settings
 
 

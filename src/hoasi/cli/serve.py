@@ -11,11 +11,11 @@ from typing import Annotated, Any
 
 import typer
 
+from hoasi.answers import Reply
 from hoasi.cli.answer import Answer
 from hoasi.cli.frame import call_of
 from hoasi.errors import WrongInput
 from hoasi.messages import say
-from hoasi.records import Reply
 from hoasi.settings import SANDBOX_PORT
 
 LOOPBACK = "127.0.0.1"

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hoasi.answers import Reply
 from hoasi.cli.answer import Answer, made
 from hoasi.cli.frame import Call, call_of, run
 from hoasi.cli.watch import watched
 from hoasi.errors import WrongInput
 from hoasi.messages import say
-from hoasi.records import OPEN_STATES, Reply, State
+from hoasi.records import OPEN_STATES, State
 
 if TYPE_CHECKING:
     from hoasi.studio import Resolution, Studio

@@ -7,13 +7,14 @@ from typing import Annotated, Any
 
 import typer
 
+from hoasi.answers import Entry
 from hoasi.cli.answer import Answer, Sheet
 from hoasi.cli.frame import call_of
 from hoasi.cli.lines import STYLES, clean, state_word
 from hoasi.cli.words import listed
 from hoasi.errors import WrongInput
 from hoasi.messages import money, say
-from hoasi.records import Entry, Generation, State, iso
+from hoasi.records import Generation, State, iso
 
 
 def list_(

@@ -18,8 +18,8 @@ from hoasi.messages import say
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from hoasi.answers import Entry
     from hoasi.cli.answer import Answer, Sheet
-    from hoasi.records import Entry
     from hoasi.studio import Progress
 
 MOST_ENTRIES = 60

@@ -7,8 +7,9 @@ import time
 from collections.abc import Collection, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
+from hoasi.answers import Reply
 from hoasi.messages import say
-from hoasi.records import OPEN_STATES, Reply
+from hoasi.records import OPEN_STATES
 
 if TYPE_CHECKING:
     from hoasi.cli.terminal import Bar, Screen

@@ -7,7 +7,8 @@ from typing import Any
 
 from hoasi.exports._words import moves_camera, tags
 from hoasi.messages import say
-from hoasi.records import Artifact, Media, Record, Scene
+from hoasi.record import Media, Record
+from hoasi.records import Artifact, Scene
 
 SUMMARY_LIMIT = 300
 SIZES = ("width", "height", "duration_seconds", "fps")
@@ -92,6 +93,7 @@ def describe(
     subjects = tuple(text for text in scene.requirements if not _FLAG.search(text))
     words = tags((scene.narrative_role, *scene.mood, *subjects, scene.visual_intent or prompt))
     stretch = AssetScene(
+        end=artifact.duration_s,
         description=scene.visual_intent or scene.spoken_text or prompt.strip(),
         subjects=subjects,
         shot_type=shots[0] if shots else "",
@@ -102,8 +104,13 @@ def describe(
         recommended_uses=_uses(scene),
         avoid_uses=(say("semantics.not_final"),) if is_storyboard else (),
     )
+    is_clip = artifact.media_type.startswith("video/")
     return Asset(
         file_path=artifact.path,
+        type="video" if is_clip else "image",
+        duration_seconds=artifact.duration_s,
+        fps=artifact.fps,
+        has_audio=artifact.has_audio,
         width=artifact.width,
         height=artifact.height,
         summary=scene.visual_intent or say("semantics.from_words", words=_short(scene.spoken_text or prompt)),

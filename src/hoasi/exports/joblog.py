@@ -1,4 +1,4 @@
-"""Floor 3, writers: `ai_image_generation.toml`, every generation of a job, old runs included.
+"""Floor 3, writers: `ai_image_generation.toml` and `ai_video_generation.toml`, every generation of a job.
 
 Contract: the pipeline's section of that name (schemas/ai_image_generation.schema.json). Its keys keep names and types,
 ours follow them; a seed that is not known is left out.
@@ -21,14 +21,15 @@ from typing import Any, Literal
 
 from hoasi.exports._toml import Value, block, string
 from hoasi.files import held, replace_file
-from hoasi.records import Paid, Record
+from hoasi.record import Media, Paid, Record
 
 TAIL_BYTES = 4096
 _BLOCK = re.compile(r"^[ \t]*\[\[[ \t]*generations[ \t]*\]\]", re.MULTILINE)
 _NUMBER = re.compile(r"GEN_(\d{1,12})")
 _QUOTED = r'"(?:[^"\\\n]|\\.)*"'
 _PLAIN_HEAD = re.compile(
-    rf"\[metadata\]\ngenerated_at = {_QUOTED}\njob_id = {_QUOTED}\ndefault_model = {_QUOTED}\ntotal_images = \d+\n(\n*)"
+    rf"\[metadata\]\ngenerated_at = {_QUOTED}\njob_id = {_QUOTED}\ndefault_model = {_QUOTED}\n"
+    r"total_(?:images|videos) = \d+\n(\n*)"
 )
 
 Identity = tuple[str, str, int, str]
@@ -62,6 +63,13 @@ class LogRow(Record):
     attempt: int = 1
     request_id: str = ""
     copied_from: str = ""
+    duration_s: float = 0.0
+    """Length of a clip; `duration_seconds` is how long it took to make."""
+    fps: float = 0.0
+    has_audio: bool = False
+    remote_id: str = ""
+    parents: tuple[str, ...] = ()
+    """Generations it was made from."""
 
     @property
     def identity(self) -> Identity:
@@ -106,6 +114,7 @@ def write(
     memory: Memory | None,
     lock_path: Path,
     temp_name: str,
+    media: Media = "image",
 ) -> Memory:
     """Add rows to the log. Costs no parsing of our own file.
 
@@ -121,6 +130,7 @@ def write(
         memory: what the last update returned, None when nothing is remembered.
         lock_path: held while the file is read and written; the same for every process.
         temp_name: of the file beside, hidden and without a media suffix.
+        media: what it is a log of: its header counts `total_images` or `total_videos`.
 
     Returns:
         What to remember for the next update. A file that is no TOML was put away as `moved_aside`.
@@ -133,7 +143,7 @@ def write(
         fresh = [row for row in rows if row.identity not in log.present]
         successes = log.successes + sum(row.status == "success" for row in fresh)
         facts = {"generated_at": generated_at, "job_id": job_id, "default_model": default_model}
-        head = _head(log.head, {**facts, "total_images": successes}).encode()
+        head = _head(log.head, {**facts, f"total_{media}s": successes}).encode()
         blocks = "".join(_block(row, number) for number, row in enumerate(fresh, log.next_number))
         data = head + log.body + blocks.encode()
         replace_file(path, data, temp_name)
@@ -226,9 +236,10 @@ def _head(old: str, facts: Mapping[str, Value]) -> str:
     plain = _PLAIN_HEAD.fullmatch(old)
     if plain is None and old.strip():
         return _mended(old, facts)
-    total = facts["total_images"]
-    texts = "".join(f"{name} = {string(str(fact))}\n" for name, fact in facts.items() if name != "total_images")
-    return f"[metadata]\n{texts}total_images = {total}\n" + ("" if plain is None else plain[1])
+    texts = "".join(
+        f"{name} = {fact if isinstance(fact, int) else string(str(fact))}\n" for name, fact in facts.items()
+    )
+    return f"[metadata]\n{texts}" + ("" if plain is None else plain[1])
 
 
 def _mended(old: str, facts: Mapping[str, Value]) -> str:
@@ -246,7 +257,8 @@ def _block(row: LogRow, number: int) -> str:
     documented = ("scene_id", "prompt", "model", "reference_images", "reference_image_urls", "seed",
                   "output_path", "output_url", "duration_seconds", "status")  # fmt: skip
     always = ("provider", "operation", "paid", "cost_usd", "created_at", "generation_id", "attempt")
-    said = ("width", "height", "sha256", "error", "error_key", "warnings", "request_id", "copied_from")
+    said = ("width", "height", "sha256", "error", "error_key", "warnings", "request_id", "copied_from",
+            "duration_s", "fps", "has_audio", "remote_id", "parents")  # fmt: skip
     names = (*documented, *always, *(name for name in said if getattr(row, name)))
     fields = [(name, thing) for name in names if (thing := getattr(row, name)) is not None]
     return block("generations", [("id", f"GEN_{number:03d}"), *fields], long=("prompt",))

@@ -6,8 +6,9 @@ from typing import Any, Literal
 
 from hoasi.exports.asset_semantics import Asset, describe
 from hoasi.exports.joblog import LogRow
+from hoasi.given import Input
 from hoasi.messages import explain
-from hoasi.records import Generation, Input, State, iso
+from hoasi.records import Generation, State, iso
 
 STATUS: dict[State, Literal["success", "failed", "unknown", "cancelled"]] = {
     State.SUCCEEDED: "success",
@@ -34,6 +35,10 @@ def log_rows(generation: Generation) -> list[LogRow]:
             width=artifact.width,
             height=artifact.height,
             warnings=artifact.warnings,
+            remote_id=artifact.remote_id,
+            duration_s=artifact.duration_s,
+            fps=artifact.fps,
+            has_audio=artifact.has_audio,
         )
         for artifact in generation.artifacts
     ]
@@ -51,6 +56,7 @@ def _facts(generation: Generation) -> dict[str, Any]:
         "provider": planned.provider,
         "operation": planned.operation,
         "reference_images": tuple(_named(item) for item in planned.inputs),
+        "parents": planned.parents,
         "reference_image_urls": tuple(receipt.get("input_urls", ())),
         "seed": planned.seed,
         "duration_seconds": generation.duration_s or 0.0,
@@ -67,9 +73,9 @@ def _facts(generation: Generation) -> dict[str, Any]:
 
 
 def _named(item: Input) -> str:
-    """A reference as the log may show it: a workspace path, or an address without its query."""
+    """An input as the log may show it: a workspace path, an address without its query, or an id at a provider."""
     is_remote = item.written.startswith(("http://", "https://"))
-    return item.written.partition("?")[0] if is_remote else item.path
+    return item.written.partition("?")[0] if is_remote else (item.path or item.written)
 
 
 def assets(generation: Generation) -> list[Asset]:

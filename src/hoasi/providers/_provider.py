@@ -8,62 +8,20 @@ can do is read from the methods it has.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
-from hoasi.errors import HoasiError, KeyRejected, NotAccepted, PaymentUnknown, ProviderRefused
-from hoasi.records import Input, Output, Planned
+from hoasi.given import Input
+from hoasi.providers._outcomes import Done, Handle, Order, Pending, Ready, Step
+from hoasi.record import Medium
+from hoasi.records import Planned
 
 if TYPE_CHECKING:
-    from hoasi.wire import Reply, Wire
+    from hoasi.street import Reply
+    from hoasi.wire import Wire
 
 
-@dataclass(frozen=True)
-class Order:
-    """What `submit` gets: the planned generation, and the addresses of its uploaded inputs in their order."""
-
-    planned: Planned
-    input_urls: tuple[str, ...] = ()
-    id: str = ""
-
-
-@dataclass(frozen=True)
-class Handle:
-    """The provider's receipt, as JSON: enough to ask, fetch and cancel after a restart."""
-
-    receipt: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Pending:
-    """Still at work; `phase` is `queued` or `working`."""
-
-    phase: str
-    position: int | None = None
-
-
-@dataclass(frozen=True)
-class Ready:
-    """Ended at the provider, well or badly: `collect` tells."""
-
-    error: str = ""
-    error_type: str = ""
-
-
-@dataclass(frozen=True)
-class Done:
-    """Made: where each result is, and facts worth keeping (the seed the provider used, its billing units)."""
-
-    outputs: tuple[Output, ...]
-    facts: dict[str, Any] = field(default_factory=dict)
-
-
-class TryAgain(Exception):
-    """The provider could not answer a free question just now; the engine asks again."""
-
-    def __init__(self, status: int, retry_after_s: float | None = None) -> None:
-        super().__init__(str(status))
-        self.retry_after_s = retry_after_s
+Way = Literal["upload", "inline", "address"]
+"""How a provider gets an input: uploaded before, inside the request, or by an address that it can fetch itself."""
 
 
 class Provider(Protocol):
@@ -72,22 +30,24 @@ class Provider(Protocol):
     name: str
     origins: Mapping[str, str]
     """Role -> default address of the provider's own hosts; the first role is ""."""
+    regions: Mapping[str, Mapping[str, str]]
+    """Region -> its own addresses by role, where accounts differ by region."""
     secrets: tuple[str, ...]
-    """Environment names of the key, in order; empty: no key needed."""
+    """Environment names of the key, in order; empty: no key needed. `A+B` is a pair, its values joined by a newline."""
     key_page: str
     concurrency: int
     """Places a new account has."""
     fields: Mapping[str, str]
     """Our parameter -> the provider's field. What is not here cannot be sent."""
-    cap_s: float
-    """How long we follow one generation before we leave it resumable."""
+    ways: Mapping[Medium, Way]
+    """How it gets inputs; a kind that is missing cannot be sent."""
 
     def auth(self, key: str) -> dict[str, str]:
         """Headers that carry the key."""
         ...
 
-    async def submit(self, wire: Wire, order: Order) -> Handle | Done:
-        """Send the one paid request.
+    async def submit(self, wire: Wire, order: Order) -> Handle | Done | Step:
+        """Send one paid request.
 
         Raises:
             NotAccepted: proven refused, may be repeated. PaymentUnknown: anything unclear. GenerationFailed: refused.
@@ -144,6 +104,26 @@ class Finds(Protocol):
 
 
 @runtime_checkable
+class Signs(Protocol):
+    """Its `auth` gives headers that age."""
+
+    auth_life_s: float
+    """How long they may be used."""
+
+    def is_stale(self, reply: Reply) -> bool:
+        """Whether a reply says that only the age of the headers was wrong: nothing was accepted."""
+        ...
+
+
+@runtime_checkable
+class CallsBack(Protocol):
+    """Can be told where to report the end of a generation."""
+
+    callback_secrets: tuple[str, ...]
+    """Environment names of what its reports are verified with; empty: its public keys are asked for."""
+
+
+@runtime_checkable
 class Uploads(Protocol):
     """Takes input files."""
 
@@ -153,20 +133,3 @@ class Uploads(Protocol):
     async def upload(self, wire: Wire, item: Input, content: bytes) -> str:
         """Give the provider the bytes of an input; returns their address. Free."""
         ...
-
-
-def refusal(reply: Reply, provider: str, *, not_accepted: bool = False, detail: str = "") -> HoasiError:
-    """The error of a paid POST that was answered without a receipt.
-
-    A 429 or a body that the wire page lists as not accepted may be repeated; another 4xx is a plain refusal, not paid;
-    everything else may have been accepted.
-    """
-    if not_accepted or reply.status == 429:
-        return NotAccepted(
-            "rate_limited", retry_after_s=reply.retry_after_s, detail=detail, provider=provider, status=reply.status
-        )
-    if reply.status in {401, 403}:
-        return KeyRejected("key_rejected", detail=detail, provider=provider, status=reply.status)
-    if 400 <= reply.status < 500 and reply.status not in {408, 409, 425, 499}:
-        return ProviderRefused("refused", detail=detail, provider=provider, status=reply.status)
-    return PaymentUnknown("reply_unclear", detail=detail, provider=provider, status=reply.status)

@@ -8,13 +8,16 @@ receipt, so there is no `find`: a lost reply stays `unknown`.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from hoasi.catalogue import load
 from hoasi.errors import PaymentUnknown
+from hoasi.given import Input
 from hoasi.providers import fal_replies
-from hoasi.providers._provider import Done, Handle, Order, Pending, Ready, TryAgain
-from hoasi.records import Input, Planned
+from hoasi.providers._outcomes import Done, Handle, Order, Pending, Ready, TryAgain
+from hoasi.providers._provider import Way
+from hoasi.record import Medium
+from hoasi.records import Planned
 
 if TYPE_CHECKING:
     from hoasi.wire import Wire
@@ -31,6 +34,8 @@ class Fal:
     secrets = ("FAL_API_KEY", "FAL_KEY")
     key_page = "https://fal.ai/dashboard/keys"
     concurrency = 2
+    regions: ClassVar[dict[str, dict[str, str]]] = {}
+    ways: ClassVar[dict[Medium, Way]] = {"image": "upload", "video": "upload", "audio": "upload"}
     fields = {
         "prompt": "prompt",
         "negative_prompt": "negative_prompt",
@@ -43,7 +48,6 @@ class Fal:
         "references": "image_urls",
         "reference": "image_url",
     }
-    cap_s = 300.0
     upload_life_s = 6 * 24 * 3600.0
 
     def auth(self, key: str) -> dict[str, str]:
@@ -113,9 +117,10 @@ def body(order: Order) -> dict[str, Any]:
     """The model's input: our parameters under fal's names."""
     card = load("fal").card(order.planned.model)
     sent = {Fal.fields[name]: _value(name, value) for name, value in order.planned.parameters.items()}
-    if order.input_urls and card.references == 1:
-        return {**sent, Fal.fields["reference"]: order.input_urls[0]}
-    return {**sent, Fal.fields["references"]: list(order.input_urls)} if order.input_urls else sent
+    urls = [item.url for item in order.of("source", "face", "reference")]
+    if urls and card.references == 1:
+        return {**sent, Fal.fields["reference"]: urls[0]}
+    return {**sent, Fal.fields["references"]: urls} if urls else sent
 
 
 def _value(name: str, value: Any) -> Any:

@@ -17,11 +17,12 @@ from hoasi.errors import (
     ProviderRefused,
     ResultExpired,
 )
-from hoasi.providers._provider import Done, Pending, Ready, TryAgain, refusal
-from hoasi.records import Output, Paid
+from hoasi.providers._outcomes import Done, Pending, Ready, TryAgain, refusal
+from hoasi.record import Paid
+from hoasi.records import Output
 
 if TYPE_CHECKING:
-    from hoasi.wire import Reply
+    from hoasi.street import Reply
 
 NOT_ACCEPTED = frozenset({"runner_scheduling_failure", "runner_connection_refused", "concurrent_requests_limit"})
 """Types that prove a submission was not accepted (section 5 of the wire notes)."""

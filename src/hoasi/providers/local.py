@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, ClassVar
 import anyio.to_thread
 
 from hoasi.messages import say
-from hoasi.providers._provider import Done, Order
+from hoasi.providers._outcomes import Done, Order
+from hoasi.providers._provider import Way
+from hoasi.record import Medium
 from hoasi.records import Output, Planned, Scene
 
 if TYPE_CHECKING:
@@ -31,7 +33,8 @@ class Local:
         "scene": "scene_id, intent, mood, shot_types, narrative_role",
         "references": "references",
     }
-    cap_s = 300.0
+    regions: ClassVar[dict[str, dict[str, str]]] = {}
+    ways: ClassVar[dict[Medium, Way]] = {"image": "inline", "video": "inline", "audio": "inline"}
 
     def auth(self, key: str) -> dict[str, str]:  # noqa: ARG002  (no key, no header)
         """No key, no header."""

@@ -11,7 +11,8 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from hoasi.errors import NotFound
-from hoasi.records import Record, Request
+from hoasi.record import Record
+from hoasi.records import Request
 
 NAMED_AT_MOST = 10
 

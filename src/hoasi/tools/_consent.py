@@ -21,8 +21,8 @@ from hoasi.tools._options import Making
 if TYPE_CHECKING:
     from hoasi.studio import Studio
 
-Shows = Literal["no_face", "consent_given", "no_consent"]
-_CHOICES: tuple[Shows, ...] = ("no_face", "consent_given", "no_consent")
+Shows = Literal["no_face", "consent_given", "no_consent", "minor"]
+_CHOICES: tuple[Shows, ...] = ("no_face", "consent_given", "no_consent", "minor")
 
 
 def _in_words(schema: dict[str, Any]) -> None:
@@ -51,7 +51,7 @@ class Form(BaseModel):
 
 async def _question(ctx: Context, call: Making) -> Form | Elicit[Form] | None:
     """Ask only where a picture would leave, nothing is recorded or said, and somebody can be asked."""
-    if call.dry_run or not can_be_asked(ctx):
+    if call.dry_run or call.minor or not can_be_asked(ctx):
         return None
     studio = await studio_of(ctx)
     if (call.consent or call.no_faces) and not studio.settings.consent_is_strict:
@@ -59,7 +59,10 @@ async def _question(ctx: Context, call: Making) -> Form | Elicit[Form] | None:
     missing = await studio.missing_consent(call.ask(name_of(ctx)))
     if not missing:
         return None
-    return Elicit(say("consent_form.question", pictures=few([item.written for item in missing])), Form)
+    from hoasi.consent import faces_found
+
+    pictures = few([f"{item.root.written} ({faces_found(item.faces)})" for item in missing])
+    return Elicit(say("consent_form.question", pictures=pictures), Form)
 
 
 Permission = Annotated[ElicitationResult[Form], Resolve(_question)]
@@ -77,6 +80,9 @@ async def settle(studio: Studio, ask: Ask, permission: object) -> None:
         return
     if said.shows == "no_consent":
         raise ConsentMissing("consent_declined", pictures=", ".join(ask.references) or "-")
-    words = "" if said.shows == "no_face" else (said.words.strip() or say("consent_form.consent_given"))
     asked = ask.model_copy(update={"by": "elicitation"})
+    if said.shows == "minor":
+        await studio.record_consent(asked, minor=True)
+        raise ConsentMissing("consent_refused_minor", picture=", ".join(ask.references) or "-")
+    words = "" if said.shows == "no_face" else (said.words.strip() or say("consent_form.consent_given"))
     await studio.record_consent(asked, words=words, no_faces=said.shows == "no_face")

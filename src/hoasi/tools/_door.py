@@ -20,7 +20,7 @@ from pydantic_core import ErrorDetails
 
 from hoasi.errors import ConsentMissing, HoasiError, WrongInput
 from hoasi.messages import say
-from hoasi.records import Record
+from hoasi.record import Record
 from hoasi.tools._life import life_of
 from hoasi.tools._results import refusal
 from hoasi.tools._schema import slim, untitled

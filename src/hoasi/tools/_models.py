@@ -5,7 +5,7 @@ from __future__ import annotations
 from hoasi import catalogue
 from hoasi.catalogue import Card
 from hoasi.providers import provider
-from hoasi.records import Record
+from hoasi.record import Record
 from hoasi.settings import Settings
 
 
@@ -47,7 +47,7 @@ def model_of(card: Card, settings: Settings) -> Model:
         id=card.id,
         provider=card.provider,
         title=card.title,
-        is_default_for=tuple(operation for operation, model in defaults.items() if model == card.id),
+        is_default_for=tuple(operation for operation, models in defaults.items() if card.id in models[:1]),
         operations=card.operations,
         accepts=card.accepts,
         price_usd=None if price is None else price.usd,

@@ -22,7 +22,7 @@ class Making(Parameters):
     known: ClassVar[frozenset[str]] = frozenset(
         {
             *("job_id", "provider", "model", "num_images", "aspect_ratio", "reference_images", "style", "overwrite"),
-            *("dry_run", "max_cost_usd", "wait_seconds"),
+            *("dry_run", "max_cost_usd", "wait_seconds", "minor"),
         }
     )
     """Explained by generate_image; elsewhere their names are enough."""
@@ -43,6 +43,7 @@ class Making(Parameters):
     max_cost_usd: Annotated[float | None, Field(ge=0, description="refuse if dearer")] = None
     consent: Annotated[str | None, Field(description="user's words allowing upload")] = None
     no_faces: Annotated[bool, Field(description="references show no face")] = False
+    minor: Annotated[bool, Field(description="a minor is shown: refused")] = False
     wait_seconds: Seconds = None
 
     @abstractmethod
@@ -58,5 +59,5 @@ class Making(Parameters):
 
 _SHARED = {
     *("job_id", "provider", "model", "seed", "num_images", "aspect_ratio", "style", "overwrite", "resubmit"),
-    *("max_cost_usd", "consent", "no_faces"),
+    *("max_cost_usd", "consent", "no_faces", "minor"),
 }

@@ -8,9 +8,10 @@ from typing import Annotated, Any
 
 from mcp.types import CallToolResult, TextContent
 
+from hoasi.answers import ErrorView, Reply
 from hoasi.errors import HoasiError
 from hoasi.messages import explain, say
-from hoasi.records import OPEN_STATES, ErrorView, Reply, State
+from hoasi.records import OPEN_STATES, State
 
 ENTRIES_AT_MOST = 50
 """Generations told of in one result; a model's eyes are small."""

@@ -11,8 +11,8 @@ import anyio
 from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult
 
+from hoasi.answers import Reply
 from hoasi.messages import say
-from hoasi.records import Reply
 from hoasi.tools._client import name_of, patience_s
 from hoasi.tools._consent import settle
 from hoasi.tools._life import studio_of

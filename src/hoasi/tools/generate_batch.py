@@ -10,7 +10,8 @@ from pydantic import Field
 
 from hoasi.ask import Ask
 from hoasi.errors import WrongInput
-from hoasi.records import Record, Request, Scene
+from hoasi.record import Record
+from hoasi.records import Request, Scene
 from hoasi.sources import refuse_unknown
 from hoasi.tools._consent import Permission
 from hoasi.tools._options import Making, Only

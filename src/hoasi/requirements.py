@@ -1,0 +1,279 @@
+"""Workbench (floor 1), pure: what cannot be done is refused before money moves, naming the field and the fix."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from hoasi.catalogue import Card, Limits, Option
+from hoasi.errors import NotSupported, WrongInput
+from hoasi.given import Input
+from hoasi.messages import say
+from hoasi.record import OptionValue
+from hoasi.records import Request
+
+SEEDS = 2**31 - 1
+"""Seeds lie in 0..2^31-2: every model that takes a seed takes these."""
+MAX_IMAGES_A_REQUEST = 64
+PICTURES = frozenset({"reference", "source", "face"})
+"""Roles that a model takes as plain pictures, in their order."""
+MIN_FACE = 120
+"""Pixels of a face's shorter side below which a swap could only guess."""
+OUR_OPTIONS = {"swap_face": frozenset({"face_index"})}
+"""Options that we carry out ourselves: no model has to know them."""
+_WORDLESS = frozenset({"image_to_video", "motion_control", "extend_video", "lip_sync"})
+"""Operations that need no prompt."""
+_SURROGATE = re.compile("[\ud800-\udfff]")
+"""Halves of characters: what a terminal could not read, or broken JSON; no file and no provider takes them."""
+_MARKER = re.compile(r"<<<\s*image_(\d{1,3})\s*>>>")
+
+
+def check(request: Request, card: Card, inputs: Sequence[Input], prompt: str) -> None:
+    """Refuse what this model cannot do, or would silently lose.
+
+    Raises:
+        WrongInput: the request makes no sense. NotSupported: this model cannot.
+    """
+    _check_words(request, card, prompt)
+    if not 1 <= request.num_images <= MAX_IMAGES_A_REQUEST:
+        raise WrongInput("num_images_out_of_range", value=request.num_images, limit=MAX_IMAGES_A_REQUEST)
+    if request.seed is not None and not 0 <= request.seed < SEEDS:
+        raise WrongInput("seed_out_of_range", value=request.seed, limit=SEEDS - 1)
+    _check_roles(request, card)
+    _one_of(card, "resolution", request.resolution, card.resolutions)
+    _one_of(card, "output_format", request.output_format, card.formats)
+    if request.negative_prompt and "negative_prompt" not in card.accepts:
+        raise NotSupported("parameter_not_supported", model=card.id, parameter="negative_prompt")
+    _check_together(request, card, options(request, card))
+    for item in inputs:
+        if not item.promise:
+            _check_input(card, item)
+
+
+def _check_words(request: Request, card: Card, prompt: str) -> None:
+    if not request.prompt.strip() and (request.operation not in _WORDLESS or "prompt" in card.needs):
+        raise WrongInput("prompt_empty", where=request.origin)
+    if request.prompt.strip() and "prompt" not in card.accepts:
+        raise NotSupported("parameter_not_supported", model=card.id, parameter="prompt")
+    if halves := _SURROGATE.findall(f"{prompt}{request.negative_prompt or ''}{request.scene.id}"):
+        raise WrongInput("usage_not_text", word=ascii(halves[0]))
+    if card.max_prompt is not None and len(prompt) > card.max_prompt:
+        raise NotSupported("prompt_too_long", model=card.id, over=len(prompt) - card.max_prompt, limit=card.max_prompt)
+
+
+# ---------------------------------------------------------------------- inputs
+
+
+def _check_roles(request: Request, card: Card) -> None:
+    """Every input has a place at this model, and none that it needs is missing."""
+    roles = Counter(given.role for given in request.given)
+    pictures = sum(count for role, count in roles.items() if role in PICTURES)
+    if card.needs_references and not pictures:
+        raise NotSupported("references_needed", model=card.id)
+    if pictures > card.references:
+        raise NotSupported("too_many_references", model=card.id, count=pictures, limit=card.references)
+    for role in roles.keys() - PICTURES:
+        if role not in card.accepts:
+            raise NotSupported("role_not_supported", model=card.id, role=say(f"role.{role}"))
+        if roles[role] > 1:
+            raise WrongInput("role_twice", role=say(f"role.{role}"), count=roles[role])
+    missing = [role for role in card.needs if role != "prompt" and role not in roles]
+    if missing:
+        raise NotSupported("role_needed", model=card.id, role=say(f"role.{missing[0]}"))
+
+
+def _check_together(request: Request, card: Card, chosen: dict[str, OptionValue]) -> None:
+    """Values that this model does not take at the same time."""
+    facts: dict[str, Any] = dict.fromkeys((given.role for given in request.given), True)
+    facts |= {"negative_prompt": True} if request.negative_prompt else {}
+    facts |= {"aspect_ratio": True} if request.aspect_ratio else {}
+    facts |= {"resolution": request.resolution, "num_images": request.num_images, **chosen}
+    for pair in card.forbids:
+        if all(facts.get(name) == value for name, value in pair.items()):
+            words = ", ".join(name if value is True else f"{name}={value}" for name, value in pair.items())
+            raise NotSupported("forbidden_together", model=card.id, values=words)
+
+
+def _check_input(card: Card, item: Input) -> None:
+    """Size, ratio and length of one input. Too large a picture is made to fit later, too small a one cannot be."""
+    limits = card.limits.get(item.medium)
+    if limits is None:
+        return
+    facts: dict[str, Any] = {"model": card.id, "path": item.written or item.path}
+    _check_length(item, limits, facts)
+    _check_origin(item, limits, facts)
+    if not (item.width and item.height):
+        return
+    width, height = _cropped(item)
+    if item.crop is None and limits.min_side is not None and min(width, height) < limits.min_side:
+        raise NotSupported("input_too_small", size=f"{width}x{height}", limit=limits.min_side, **facts)
+    if limits.max_ratio is not None and max(width, height) > limits.max_ratio * min(width, height):
+        raise NotSupported("input_ratio", size=f"{width}x{height}", limit=f"{limits.max_ratio:g}", **facts)
+    if item.medium != "image":
+        _check_clip(item, limits, facts)
+
+
+def faces(request: Request, inputs: Sequence[Input]) -> tuple[Input, ...]:
+    """The inputs of a swap with the one face chosen that comes; other operations keep theirs as they are.
+
+    Raises:
+        WrongInput: no clear face, several and none chosen, or one too small.
+    """
+    if request.operation != "swap_face":
+        return tuple(inputs)
+    return tuple(_chosen(request, item) if item.role in {"face", "source"} else item for item in inputs)
+
+
+def _chosen(request: Request, item: Input) -> Input:
+    if item.faces is None or item.promise:
+        return item  # nobody could look
+    facts: dict[str, Any] = {"picture": item.written, "role": say(f"role.{item.role}"), "count": len(item.boxes)}
+    if not item.boxes:
+        raise WrongInput("swap_no_face", **facts)
+    if item.role == "source":
+        return item
+    index = request.options.get("face_index")
+    if index is None and len(item.boxes) > 1:
+        raise WrongInput("swap_several_faces", most=len(item.boxes) - 1, **facts)
+    number = int(index or 0)
+    if not 0 <= number < len(item.boxes):
+        raise WrongInput("swap_face_index", value=number, most=len(item.boxes) - 1, **facts)
+    if item.face_sides[number] < MIN_FACE:
+        raise WrongInput("swap_face_small", size=item.face_sides[number], limit=MIN_FACE, **facts)
+    return item.model_copy(update={"crop": item.boxes[number]})
+
+
+def _cropped(item: Input) -> tuple[int, int]:
+    if item.crop is None:
+        return item.width, item.height
+    left, top, right, bottom = item.crop
+    return right - left, bottom - top
+
+
+def _check_length(item: Input, limits: Limits, facts: dict[str, Any]) -> None:
+    seconds = item.duration_s
+    if item.medium == "image" or not seconds:
+        return
+    shown: dict[str, Any] = {"seconds": f"{seconds:.1f}", **facts}
+    if limits.min_s is not None and seconds < limits.min_s - 0.05:
+        raise NotSupported("input_too_short", limit=f"{limits.min_s:g}", **shown)
+    if limits.max_s is not None and seconds > limits.max_s + 0.05:
+        raise NotSupported("input_too_long", limit=f"{limits.max_s:g}", **shown)
+
+
+def _check_origin(item: Input, limits: Limits, facts: dict[str, Any]) -> None:
+    """Some calls take only what some models of the same provider made, by its id there."""
+    if not limits.models:
+        return
+    remote = item.remote
+    if remote is None or not remote.id:
+        raise NotSupported("input_not_theirs", models=", ".join(limits.models), **facts)
+    if remote.model and remote.model not in limits.models:
+        raise NotSupported("input_model", made_by=remote.model, models=", ".join(limits.models), **facts)
+    if limits.max_age_days is not None and remote.age_days is not None and remote.age_days > limits.max_age_days:
+        raise NotSupported("input_expired", days=f"{remote.age_days:.0f}", limit=f"{limits.max_age_days:g}", **facts)
+
+
+def _check_clip(item: Input, limits: Limits, facts: dict[str, Any]) -> None:
+    """Clips and sounds are sent as they are: nothing here makes them smaller."""
+    if limits.max_side is not None and max(item.width, item.height) > limits.max_side:
+        raise NotSupported("input_too_large", size=f"{item.width}x{item.height}", limit=limits.max_side, **facts)
+    _check_file(item, limits, facts)
+
+
+def _check_file(item: Input, limits: Limits, facts: dict[str, Any]) -> None:
+    if limits.max_bytes is not None and item.size_bytes > limits.max_bytes:
+        sizes: dict[str, Any] = {"size": f"{item.size_bytes / 1e6:.1f}", "limit": f"{limits.max_bytes / 1e6:g}"}
+        raise NotSupported("input_too_heavy", **sizes, **facts)
+    if limits.media_types and item.media_type not in limits.media_types:
+        raise NotSupported("input_type", media_type=item.media_type, allowed=", ".join(limits.media_types), **facts)
+
+
+# ---------------------------------------------------------------------- options
+
+
+def options(request: Request, card: Card) -> dict[str, OptionValue]:
+    """The model's further parameters: what was asked for, else its defaults.
+
+    Raises:
+        NotSupported: the model has no such parameter, or not this value.
+    """
+    ours = OUR_OPTIONS.get(request.operation, frozenset())
+    if unknown := sorted(request.options.keys() - card.options.keys() - ours):
+        raise NotSupported(
+            "option_not_supported", model=card.id, parameter=unknown[0], allowed=", ".join(card.options) or "-"
+        )
+    asked = {name: request.options.get(name, option.default) for name, option in card.options.items()}
+    return {name: _value(card, name, value) for name, value in asked.items() if value is not None}
+
+
+def _value(card: Card, name: str, value: OptionValue) -> OptionValue:
+    """The value as the card writes it (a 5 may come as 5.0 or "5")."""
+    option = card.options[name]
+    if option.choices:
+        same = [choice for choice in option.choices if _text(choice) == _text(value)]
+        if not same:
+            raise _not_allowed(card, name, value, ", ".join(map(_text, option.choices)))
+        return same[0]
+    return _in_range(card, name, value, option) if (option.least, option.most) != (None, None) else value
+
+
+def _in_range(card: Card, name: str, value: OptionValue, option: Option) -> OptionValue:
+    least = float("-inf") if option.least is None else option.least
+    most = float("inf") if option.most is None else option.most
+    allowed = f"{least:g}..{most:g}"
+    try:
+        number = float(value)
+    except ValueError as error:
+        raise _not_allowed(card, name, value, allowed) from error
+    if isinstance(value, bool) or not least <= number <= most or (option.is_whole and number != int(number)):
+        raise _not_allowed(card, name, value, allowed)
+    return int(number) if option.is_whole else number
+
+
+def _not_allowed(card: Card, name: str, value: OptionValue, allowed: str) -> NotSupported:
+    return NotSupported("value_not_supported", model=card.id, parameter=name, value=str(value)[:80], allowed=allowed)
+
+
+def _text(value: OptionValue) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, int | float) else value.strip().lower()
+
+
+def _one_of(card: Card, name: str, value: str | None, allowed: tuple[str, ...]) -> None:
+    if value is None:
+        return
+    if name not in card.accepts:
+        raise NotSupported("parameter_not_supported", model=card.id, parameter=name)
+    if value not in allowed:
+        raise NotSupported(
+            "value_not_supported", model=card.id, parameter=name, value=value, allowed=", ".join(allowed)
+        )
+
+
+# ---------------------------------------------------------------------- markers
+
+
+def marked(prompt: str, card: Card, pictures: int) -> str:
+    """The prompt with `<<<image_N>>>` as this model names its pictures.
+
+    Raises:
+        WrongInput: it names a picture that is not there.
+    """
+    for number in _named(prompt):
+        if not 1 <= number <= pictures:
+            raise WrongInput("marker_without_picture", number=number, count=pictures)
+    return _MARKER.sub(lambda found: card.marker.format(n=int(found[1])), prompt)
+
+
+def unnamed(prompt: str, pictures: int) -> list[int]:
+    """Pictures that a prompt never names although it names, or should name, them by number."""
+    named = _named(prompt)
+    return [number for number in range(1, pictures + 1) if number not in named] if named or pictures > 1 else []
+
+
+def _named(prompt: str) -> set[int]:
+    return {int(number) for number in _MARKER.findall(prompt)}

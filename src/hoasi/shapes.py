@@ -1,0 +1,69 @@
+"""Workbench (floor 1), pure: a ratio in the words of a model: a listed ratio, a named size, or exact pixels."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+from hoasi.catalogue import Card, Sizes
+from hoasi.errors import NotSupported, WrongInput
+
+
+def size(ratio: str | None, card: Card) -> dict[str, Any]:
+    """The parameter that tells the model the picture's shape; empty when none is asked for, or none can be told.
+
+    Raises:
+        NotSupported: the model has no such shape.
+    """
+    if ratio is None or card.sizes.kind == "none":
+        return {}
+    if ratio in card.sizes.ratios:
+        return {"aspect_ratio": ratio}
+    across, down = _sides(ratio, card)
+    if card.sizes.kind == "image_size":
+        return {"size": card.sizes.names.get(f"{across}:{down}") or _pixels(across, down, card)}
+    if f"{across}:{down}" in card.sizes.ratios:
+        return {"aspect_ratio": f"{across}:{down}"}
+    near = min(card.sizes.ratios, key=lambda r: abs(math.log(_quotient(r) * down / across)), default="-")
+    raise NotSupported(
+        "ratio_not_supported", model=card.id, ratio=ratio, near=near, allowed=", ".join(card.sizes.ratios)
+    )
+
+
+def _quotient(ratio: str) -> float:
+    """Width by height; shapes without numbers (`auto`) are infinitely far from any."""
+    across, _, down = ratio.partition(":")
+    return int(across) / int(down) if across.isdigit() and down.isdigit() else 1e9
+
+
+def _sides(ratio: str, card: Card) -> tuple[int, int]:
+    """A ratio in lowest terms, but named as the world names it (21:9)."""
+    match = re.fullmatch(r"([1-9]\d{0,3}):([1-9]\d{0,3})", ratio.strip())
+    if match is None or not 1 / 8 <= int(match[1]) / int(match[2]) <= 8:
+        raise WrongInput("ratio_bad", ratio=ratio)
+    across, down = int(match[1]), int(match[2])
+    for known in (*card.sizes.ratios, *card.sizes.names):
+        left, _, right = known.partition(":")
+        if left.isdigit() and right.isdigit() and int(left) * down == int(right) * across:
+            return int(left), int(right)
+    shared = math.gcd(across, down)
+    return across // shared, down // shared
+
+
+def _pixels(across: int, down: int, card: Card) -> str:
+    """`WxH` of exactly this ratio near the model's preferred area; rounded sides where no exact ones fit."""
+    sizes = card.sizes
+    step_across = across * sizes.step // math.gcd(across, sizes.step)
+    step_down = down * sizes.step // math.gcd(down, sizes.step)
+    unit = math.lcm(step_across // across, step_down // down)
+    times = round(math.sqrt(sizes.pixels / (across * down * unit * unit)))
+    width, height = across * unit * times, down * unit * times
+    if not sizes.min_pixels <= width * height <= sizes.max_pixels:
+        width, height = _rounded(across / down, sizes)
+    return f"{width}x{height}"
+
+
+def _rounded(quotient: float, sizes: Sizes) -> tuple[int, int]:
+    width = math.sqrt(sizes.pixels * quotient)
+    return round(width / sizes.step) * sizes.step, round(width / quotient / sizes.step) * sizes.step
