@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from hoasi.errors import HoasiError, ResultBroken
-from hoasi.records import Record
+from hoasi.record import Record
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -38,14 +38,14 @@ _EXTENSIONS = {
     "image/bmp": "bmp",
     "image/tiff": "tiff",
 }
-_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 _FILMS = {"PNG", "WEBP", "GIF"}
 _RATIO = re.compile(r"\s*(\d+(?:\.\d+)?)\s*[:x/]\s*(\d+(?:\.\d+)?)\s*")
 _TURNS = ("FLIP_LEFT_RIGHT", "ROTATE_180", "FLIP_TOP_BOTTOM", "TRANSPOSE", "ROTATE_270", "TRANSVERSE", "ROTATE_90")
 """What undoes the EXIF orientations 2 to 8."""
 
 # Python 3.11 keeps its warning filters for the whole process, and a decoded picture may take 800 MB.
-_ONE_AT_A_TIME = threading.Lock()
+ONE_AT_A_TIME = threading.Lock()
 
 
 class Look(Record):
@@ -74,7 +74,7 @@ def inspect(path: Path, *, max_pixels: int = MAX_PIXELS) -> Look:
     with _opened(path, max_pixels) as picture:
         picture.load()
         is_blank, width, height = _is_blank(picture), picture.width, picture.height
-        if _orientation(picture) > 4:
+        if orientation(picture) > 4:
             width, height = height, width
         name = "JPEG" if picture.format == "MPO" else str(picture.format)
         is_film = name in _FILMS and bool(getattr(picture, "is_animated", False))
@@ -111,9 +111,9 @@ def small(path: Path, max_px: int = 768) -> tuple[bytes, str]:
     with _opened(path, MAX_PIXELS) as picture:
         picture.draft(None, (2 * max_px, 2 * max_px))
         picture.load()
-        plain = _plain(picture)
+        plain = flattened(picture)
         plain.thumbnail((max_px, max_px))
-        plain = _upright(plain, _orientation(picture))
+        plain = turned(plain, orientation(picture))
         is_opaque = plain.mode != "RGBA" or plain.getchannel("A").getextrema() == (255, 255)
         plain = plain.convert("RGB") if is_opaque else plain
         plain.info.clear()
@@ -144,11 +144,11 @@ def _opened(path: Path, max_pixels: int) -> Iterator[ImageFile]:
     """The picture, not decoded yet; whatever goes wrong with it while it is open becomes `ResultBroken`."""
     from PIL import Image
 
-    with path.open("rb") as file, _ONE_AT_A_TIME, warnings.catch_warnings(action="ignore"):
+    with path.open("rb") as file, ONE_AT_A_TIME, warnings.catch_warnings(action="ignore"):
         try:
-            if _is_cut_png(file):
+            if is_cut_png(file):
                 raise ResultBroken("not_a_picture", name=path.name)
-            with Image.open(file, formats=_FORMATS) as picture:
+            with Image.open(file, formats=FORMATS) as picture:
                 if picture.width * picture.height > max_pixels:
                     raise _too_large(path, max_pixels)
                 yield picture
@@ -164,7 +164,7 @@ def _too_large(path: Path, max_pixels: int) -> ResultBroken:
     return ResultBroken("picture_too_large", name=path.name, limit_mpx=max_pixels // 1_000_000)
 
 
-def _is_cut_png(file: BinaryIO) -> bool:
+def is_cut_png(file: BinaryIO) -> bool:
     """Pillow shows a PNG whose last bytes are missing; we say that it was cut."""
     if file.read(8) != b"\x89PNG\r\n\x1a\n":
         return False
@@ -183,7 +183,7 @@ def _play(picture: ImageFile, max_pixels: int) -> None:
         picture.load()
 
 
-def _orientation(picture: Image) -> int:
+def orientation(picture: Image) -> int:
     """EXIF orientation 1..8; ask after decoding. Unreadable EXIF does not make a picture unreadable."""
     try:
         value = picture.getexif().get(0x0112, 1)
@@ -192,13 +192,14 @@ def _orientation(picture: Image) -> int:
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
-def _upright(picture: Image, orientation: int) -> Image:
+def turned(picture: Image, way: int) -> Image:
+    """The picture as an EXIF orientation (1 to 8) wants it shown."""
     from PIL.Image import Transpose
 
-    return picture if orientation == 1 else picture.transpose(Transpose[_TURNS[orientation - 2]])
+    return picture if way == 1 else picture.transpose(Transpose[_TURNS[way - 2]])
 
 
-def _plain(picture: Image) -> Image:
+def flattened(picture: Image) -> Image:
     """The decoded picture as L, RGB, RGBA or CMYK, 8 bits a channel."""
     if picture.mode.startswith(("I", "F")):  # converted directly, nearly every 16-bit grey would become white
         return picture.convert("I").point(lambda value: value * (1 / 256)).convert("L")
@@ -209,7 +210,7 @@ def _plain(picture: Image) -> Image:
 
 def _is_blank(picture: Image) -> bool:
     """Compares averages over a grid of about 64 x 64: noise and dust vanish, two white pixels in black do not."""
-    plain = _plain(picture)
+    plain = flattened(picture)
     grid = plain.reduce((max(1, plain.width // 64), max(1, plain.height // 64)))
     grid = grid.convert("RGBa") if grid.mode == "RGBA" else grid
     extremes = (cast("tuple[int, int]", band.getextrema()) for band in grid.split())
