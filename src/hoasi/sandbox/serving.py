@@ -7,6 +7,9 @@ second and waits for open connections, and a sandbox must end at once even while
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import cache
+from importlib.util import find_spec
+from typing import Any, cast
 
 from anyio.from_thread import start_blocking_portal
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -32,6 +35,23 @@ class _Connection(H11Protocol):
         self.app = _connected(self.app, transport)
 
 
+@cache
+def _socket_class() -> Callable[..., asyncio.Protocol]:
+    """Make a websocket's connection class; imported when the first client upgrades, for most never do."""
+    from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+    class _Socket(WebSocketsSansIOProtocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            super().connection_made(transport)
+            self.app = _connected(self.app, cast("asyncio.Transport", transport))
+
+    return _Socket
+
+
+def _upgraded(**facts: Any) -> asyncio.Protocol:
+    return _socket_class()(**facts)
+
+
 def _connected(app: ASGIApp, transport: asyncio.Transport) -> ASGIApp:
     async def connected(scope: Scope, receive: Receive, send: Send) -> None:
         scope[CONNECTION] = transport
@@ -45,12 +65,14 @@ def _connected(app: ASGIApp, transport: asyncio.Transport) -> ASGIApp:
 
 
 @asynccontextmanager
-async def serving(sandbox: Sandbox, *, port: int = 0) -> AsyncIterator[str]:
+async def serving(sandbox: Sandbox, *, port: int = 0, app: ASGIApp | None = None) -> AsyncIterator[str]:
     """Serve in the running event loop; yield the origin, e.g. `http://127.0.0.1:54321`. Port 0 = a free one.
+
+    `app` = one provider only, e.g. `comfyui.app(sandbox)`; else all.
 
     Leaving hangs up on everybody at once. The sandbox keeps its counts. Raises OSError if the port is taken.
     """
-    config = _config(sandbox.app())
+    config = _config(app or sandbox.app())
     state = ServerState()
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: _Connection(config, state, {}), HOST, port, backlog=_BACKLOG)
@@ -96,7 +118,9 @@ def _config(app: ASGIApp) -> Config:
         app,
         interface="asgi3",
         http="h11",
-        ws="none",
+        ws=cast("type[asyncio.Protocol]", _upgraded) if find_spec("websockets") else "none",
+        ws_ping_interval=None,
+        ws_per_message_deflate=False,
         lifespan="off",
         log_config=None,
         access_log=False,
