@@ -8,15 +8,16 @@ from pathlib import Path
 import anyio.to_thread
 
 from hoasi import artifacts
-from hoasi.errors import FileBroken, NotSupported
+from hoasi.errors import FileBroken, NotSupported, ProviderUnreachable
 from hoasi.ledger import Ledger
 from hoasi.opening import Admit, Opening, comes_back_free, is_worth_fetching, open_all, rehearse
 from hoasi.providers import provider
+from hoasi.providers._provider import Provider
 from hoasi.records import OPEN_STATES, Batch, Generation, Plan, State
 from hoasi.runner import Runner
 from hoasi.scribe import Scribe
 from hoasi.settings import Settings
-from hoasi.street import AddressRefused, WireTrouble
+from hoasi.street import AddressRefused, Reply, WireTrouble
 
 
 class Engine:
@@ -150,6 +151,22 @@ class Engine:
         """Sentences about logs that could not be written, once."""
         told, self._scribe.troubles = self._scribe.troubles, []
         return list(dict.fromkeys(told))
+
+    def nudge(self, provider_name: str, request_id: str) -> bool:
+        """A provider reported something of a request: if this process follows it, it is asked for now."""
+        return self._runner.nudge(provider_name, request_id)
+
+    async def look_up(self, maker: Provider, role: str, path: str) -> Reply:
+        """One free question at a provider's own host.
+
+        Raises:
+            ProviderUnreachable: no answer.
+        """
+        wire = self._runner.wire(maker)
+        try:
+            return await wire.call("GET", wire.url(role, path), with_key=False)
+        except WireTrouble as error:
+            raise ProviderUnreachable("unreachable", provider=maker.name, detail=str(error)) from error
 
     async def download(self, url: str, path: Path, limit: int) -> None:
         """A remote reference picture, through the checked street.

@@ -19,7 +19,7 @@ from hoasi.messages import say
 from hoasi.pricing import price_of
 from hoasi.record import Record
 from hoasi.records import Planned, Request
-from hoasi.requirements import PICTURES, SEEDS, check, faces, marked, options, unnamed
+from hoasi.requirements import PICTURES, SEEDS, check, faces, marked, options, spelled, unnamed
 from hoasi.shapes import size
 
 CAPS_S = {"image": 300.0, "video": 600.0}
@@ -58,6 +58,7 @@ def plan_request(
         NotSupported: the model cannot do it, or would silently lose a parameter.
     """
     card, notes = _card(request, cards)
+    request = spelled(request, card)
     pictures = sum(item.role in PICTURES for item in inputs)
     prompt, spoken = marked(prompt, card, pictures), prompt
     inputs = faces(request, inputs)
@@ -82,12 +83,9 @@ def _planned(
     is_sent = "seed" in card.accepts
     fingerprint = _digest([site.realm, card.provider, card.id, request.operation, parameters, seed, shas])
     return Planned(
+        **_of_card(card, request),
         request=request,
         job_id=site.job_id,
-        provider=card.provider,
-        model=card.id,
-        operation=request.operation,
-        media=card.media,
         parameters={**parameters, "seed": seed} if is_sent else parameters,
         seed=seed,
         seed_is_sent=is_sent,
@@ -100,13 +98,23 @@ def _planned(
         stems=tuple(_stem(request, fingerprint, request.first_idx + k) for k in range(request.num_images)),
         price=price_of(card, parameters, inputs, request.num_images),
         prompt=prompt,
-        expected_s=card.typical_s,
-        cap_s=CAPS_S[card.media] if card.cap_s is None else card.cap_s,
-        refusals=REFUSALS.get(request.operation, 3),
-        slots=request.num_images if card.slots == "images" else 1,
-        lane=card.lane or card.provider,
         warnings=notes + _lost(request, card),
     )
+
+
+def _of_card(card: Card, request: Request) -> dict[str, Any]:
+    """Who makes it, what, and how patiently."""
+    return {
+        "provider": card.provider,
+        "model": card.id,
+        "operation": request.operation,
+        "media": card.media,
+        "expected_s": card.typical_s,
+        "cap_s": CAPS_S[card.media] if card.cap_s is None else card.cap_s,
+        "refusals": REFUSALS.get(request.operation, 3),
+        "slots": request.num_images if card.slots == "images" else 1,
+        "lane": card.lane or card.provider,
+    }
 
 
 def _mark(item: Input, request: Request) -> str:

@@ -21,10 +21,12 @@ from hoasi.ledger import Ledger
 from hoasi.line import Line
 from hoasi.presence import Presence
 from hoasi.providers import REGISTRY, provider
+from hoasi.providers._provider import Provider
 from hoasi.records import OPEN_STATES, Generation, Problem, State
 from hoasi.settings import Settings
 from hoasi.shop import Shop, origins_of
 from hoasi.street import Street
+from hoasi.wire import Wire
 
 log = logging.getLogger("hoasi.engine")
 
@@ -76,6 +78,10 @@ class Runner:
     def _origins(self) -> Collection[tuple[str, str, int]]:
         makers = [provider(name) for name in REGISTRY]
         return {origin_of(url) for maker in makers for url in origins_of(maker, self._settings).values()}
+
+    def wire(self, maker: Provider) -> Wire:
+        """The street as a provider sees it."""
+        return self._shop.wire(maker)
 
     def nudge(self, provider_name: str, request_id: str) -> bool:
         """A provider reported something of a request: if we follow it, ask now. True when we do."""

@@ -20,7 +20,7 @@ from mcp.server.caching import CacheHint
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.mcpserver import MCPServer
 
-from hoasi import settings
+from hoasi import callbacks, settings
 from hoasi.errors import NotSupported, PathRefused
 from hoasi.tools import tools
 from hoasi.tools._life import Life
@@ -60,18 +60,22 @@ def build(workspace: Path | str | None = None, env_file: Path | str | None = Non
     """
     places = _path(workspace), _path(env_file)
     _log_to_stderr(*places)
+    lives: list[Life] = []
     with _without_rich():
-        return MCPServer(
+        server = MCPServer(
             NAME,
             title="hoasi",
             instructions=INSTRUCTIONS,
             version=version(NAME),
             tools=[*tools()],
             log_level="WARNING",
-            lifespan=_lifespan(*places),
+            lifespan=_lifespan(*places, lives),
             cache_hints={"tools/list": CacheHint(ttl_ms=TOOLS_KEEP_MS, scope="public")},
             middleware=[_note_answer],
         )
+    receiver = callbacks.Receiver(lambda: lives[-1].studio() if lives else None)
+    server.custom_route(callbacks.PATH, methods=["POST"])(receiver.__call__)
+    return server
 
 
 def serve_stdio(workspace: Path | str | None = None, env_file: Path | str | None = None) -> None:
@@ -99,17 +103,19 @@ def _path(given: Path | str | None) -> Path | None:
 
 
 def _lifespan(
-    workspace: Path | None, env_file: Path | None
+    workspace: Path | None, env_file: Path | None, lives: list[Life]
 ) -> Callable[[MCPServer[Life]], AbstractAsyncContextManager[Life]]:
     @asynccontextmanager
     async def lifespan(_: MCPServer[Life]) -> AsyncIterator[Life]:
         life = Life(workspace, env_file)
+        lives.append(life)
         async with anyio.create_task_group() as group:
             group.start_soon(life.wake)
             try:
                 yield life
             finally:
                 group.cancel_scope.cancel()
+                lives.remove(life)
                 with anyio.CancelScope(shield=True):
                     await life.close()
 

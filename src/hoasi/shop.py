@@ -97,7 +97,7 @@ def is_called_back(maker: Provider, settings: Settings) -> bool:
     """Whether reports of this provider can be told from forged ones."""
     if not isinstance(maker, CallsBack):
         return False
-    return not maker.callback_secrets or settings.secret(maker.callback_secrets) is not None
+    return maker.callback_keys is not None or any(settings.get(name) for name in maker.callback_secrets)
 
 
 def origins_of(maker: Provider, settings: Settings) -> dict[str, str]:

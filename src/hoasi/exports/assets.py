@@ -104,15 +104,9 @@ def describe(
         recommended_uses=_uses(scene),
         avoid_uses=(say("semantics.not_final"),) if is_storyboard else (),
     )
-    is_clip = artifact.media_type.startswith("video/")
     return Asset(
         file_path=artifact.path,
-        type="video" if is_clip else "image",
-        duration_seconds=artifact.duration_s,
-        fps=artifact.fps,
-        has_audio=artifact.has_audio,
-        width=artifact.width,
-        height=artifact.height,
+        **_facts(artifact),
         summary=scene.visual_intent or say("semantics.from_words", words=_short(scene.spoken_text or prompt)),
         visual_style=style or say(f"semantics.{kind}_style"),
         mood=scene.mood,
@@ -121,6 +115,18 @@ def describe(
         quality_notes=_quality(artifact, say("semantics.made_with", model=model, provider=provider, seed=seed), kind),
         scene=stretch,
     )
+
+
+def _facts(artifact: Artifact) -> dict[str, Any]:
+    """What the file itself is."""
+    return {
+        "type": "video" if artifact.media_type.startswith("video/") else "image",
+        "duration_seconds": artifact.duration_s,
+        "fps": artifact.fps,
+        "has_audio": artifact.has_audio,
+        "width": artifact.width,
+        "height": artifact.height,
+    }
 
 
 def _composition(artifact: Artifact, aspect_ratio: str | None) -> str:

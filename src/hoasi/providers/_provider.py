@@ -7,7 +7,7 @@ can do is read from the methods it has.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from hoasi.given import Input
@@ -120,7 +120,19 @@ class CallsBack(Protocol):
     """Can be told where to report the end of a generation."""
 
     callback_secrets: tuple[str, ...]
-    """Environment names of what its reports are verified with; empty: its public keys are asked for."""
+    """Environment names of what its reports are verified with; several during a rotation."""
+    callback_keys: tuple[str, str] | None
+    """Role and path of its public keys instead."""
+
+    def keys_of(self, reply: Reply) -> Sequence[Any]:
+        """The public keys in what that address answers. Raises Forged: there are none."""
+        ...
+
+    def report(
+        self, headers: Mapping[str, str], body: bytes, keys: Sequence[Any], now: float
+    ) -> tuple[str, str | None]:
+        """Verify one report: its own id, and the id of the request it speaks of. Raises Forged: it is not theirs."""
+        ...
 
 
 @runtime_checkable

@@ -1,0 +1,114 @@
+"""Doors (floor 5): providers report here that something ended. Verified, and then only a reason to ask at once.
+
+A report is never believed: its generation is asked for at its provider at once, as polling would a little later. So a
+forged or repeated one changes nothing, and a lost one costs only the time until the next poll.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+
+from hoasi.errors import HoasiError, NotFound
+from hoasi.providers import provider
+from hoasi.providers._provider import CallsBack, Provider
+from hoasi.settings import Settings
+from hoasi.webhooks import Forged, Seen
+
+if TYPE_CHECKING:
+    from hoasi.studio import Studio
+
+log = logging.getLogger("hoasi.server")
+
+PATH = "/callbacks/{provider}"
+LIMIT_BYTES = 1024 * 1024
+KEYS_LIFE_S = 24 * 3600.0
+KEYS_AGAIN_S = 60.0
+"""A signature that does not fit may be of a new key: keys older than this are asked for once more."""
+
+
+class Receiver:
+    """Takes the reports of all providers that can be verified. `studio` opens the server's; None: it is not up."""
+
+    def __init__(self, studio: Callable[[], Awaitable[Studio] | None]) -> None:
+        self._studio = studio
+        self._seen = Seen()
+        self._keys: dict[str, tuple[float, Sequence[Any]]] = {}
+
+    async def __call__(self, request: Request) -> Response:
+        """204: taken. 401: not from the provider. 404: nobody reports there."""
+        name = request.path_params["provider"]
+        try:
+            maker, opening = provider(name), self._studio()
+            if opening is None or not isinstance(maker, CallsBack):
+                raise NotFound("provider_unknown", provider=name, near="-")
+            return await self._take(request, maker, await opening)
+        except Forged as forged:
+            log.warning("callback refused: %s", forged.reason)
+            return JSONResponse({"detail": forged.reason}, 401)
+        except NotFound:
+            return JSONResponse({"detail": "not found"}, 404)
+        except HoasiError as error:
+            log.warning("callback not taken: %s", error)
+            return JSONResponse({"detail": error.key}, 503)
+
+    async def _take(self, request: Request, maker: Provider, studio: Studio) -> Response:
+        body = await _body(request)
+        delivery, wanted = await self._verified(maker, dict(request.headers), body, studio)
+        if wanted is not None and self._seen.first_time(f"{maker.name} {delivery}", time.time()):
+            studio.engine.nudge(maker.name, wanted)
+        return Response(status_code=204)
+
+    async def _verified(
+        self, maker: Provider, headers: dict[str, str], body: bytes, studio: Studio
+    ) -> tuple[str, str | None]:
+        """The delivery's id and the request it speaks of; a key may be new, so an old list of keys is renewed once."""
+        if not isinstance(maker, CallsBack):
+            raise Forged("headers")
+        keys = await self._keys_of(maker, studio, KEYS_LIFE_S)
+        try:
+            return maker.report(headers, body, keys, time.time())
+        except Forged as forged:
+            fresh = await self._keys_of(maker, studio, KEYS_AGAIN_S)
+            if forged.reason != "signature" or fresh is keys:
+                raise
+            return maker.report(headers, body, fresh, time.time())
+
+    async def _keys_of(self, maker: Provider, studio: Studio, life_s: float) -> Sequence[Any]:
+        """Its secrets as this process was told, or its public keys."""
+        if not isinstance(maker, CallsBack):
+            return ()
+        if maker.callback_keys is None:
+            return secrets_of(maker, studio.settings)
+        asked_at, keys = self._keys.get(maker.name, (0.0, ()))
+        if not keys or time.monotonic() - asked_at > life_s:
+            keys = maker.keys_of(await studio.engine.look_up(maker, *maker.callback_keys))
+            self._keys[maker.name] = time.monotonic(), keys
+        return keys
+
+
+def secrets_of(maker: CallsBack, settings: Settings) -> Sequence[str]:
+    """Every secret that is set; two during a rotation."""
+    return tuple(value for name in maker.callback_secrets if (value := settings.get(name)))
+
+
+async def _body(request: Request) -> bytes:
+    """The body as it came, at most 1 MiB.
+
+    Raises:
+        Forged: larger, or it broke off.
+    """
+    body = bytearray()
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > LIMIT_BYTES:
+                raise Forged("body")
+    except ClientDisconnect as error:
+        raise Forged("body") from error
+    return bytes(body)
