@@ -217,6 +217,14 @@ def test_object_info_is_read_in_its_old_and_its_new_form() -> None:
     assert verdict(n=["2", 0]) == ["return_type_mismatch"]
 
 
+def test_a_picture_that_was_uploaded_since_is_no_fault() -> None:
+    """The list of input files in /object_info is old at once; servers look for the file itself, and so it passes."""
+    for form in ([["old.png"], {"image_upload": True}], ["COMBO", {"options": ["old.png"], "image_upload": True}]):
+        told = {"LoadImage": {"input": {"required": {"image": form}}, "output": ["IMAGE", "MASK"], "output_node": True}}
+        graph = {"1": {"class_type": "LoadImage", "inputs": {"image": "new.png"}}}
+        assert validate(graph, from_object_info(told)) == []
+
+
 def test_the_stack_is_chosen_where_the_server_has_it() -> None:
     """Found by /object_info: both nodes; else the chain, which runs anywhere."""
     assert shape_of(server()) == "stack"

@@ -15,8 +15,8 @@ from hoasi.comfy.template import load, read
 from hoasi.comfy.validate import validate
 from hoasi.comfy.workflow import Workflow, compose
 from hoasi.errors import NotSupported, WrongInput
-from hoasi.messages import catalogue, say, speak
 from hoasi.given import Input
+from hoasi.messages import catalogue, say, speak
 
 NOIR = Style(
     id="noir",
