@@ -11,6 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal
 
 from hoasi import catalogue, paths
@@ -27,6 +28,7 @@ HOST_S = 3.0
 OLD_PRICE_DAYS = 180
 LITTLE_SPACE_MB = 500
 PACKAGES = ("hoasi", "mcp", "aiohttp", "httpx", "pydantic", "pillow", "typer", "rich")
+MEDIA = (("av", "PyAV"), ("cv2", "OpenCV"))
 VIETNAMESE = "\u1ea4\u1ec7\u1ef1\u0111\u01a1"
 """Letters with stacked accents: a font that draws these draws every Vietnamese text."""
 
@@ -59,6 +61,7 @@ def local(settings: Settings) -> Iterator[Check]:
         )
     yield _prices()
     yield _fonts()
+    yield _media()
 
 
 def _versions() -> Check:
@@ -121,7 +124,7 @@ def _keys(settings: Settings) -> Iterator[Check]:
     """Which variables are set, by name only."""
     for name in REGISTRY:
         maker = provider(name)
-        present = [variable for variable in maker.secrets if settings.get(variable)]
+        present = [name for name in maker.secrets if all(map(settings.get, name.split("+")))]
         if not maker.secrets:
             yield Check("key", "ok", say("cli.doctor.key_none", provider=name))
         elif present:
@@ -155,18 +158,28 @@ def _fonts() -> Check:
     return Check("fonts", "ok", say("cli.doctor.fonts"))
 
 
+def _media() -> Check:
+    """The optional parts for clips and faces."""
+    missing = [name for module, name in MEDIA if find_spec(module) is None]
+    if missing:
+        text = say("cli.doctor.media_missing", names=", ".join(missing))
+        return Check("media", "warn", text, say("cli.doctor.media_fix"))
+    return Check("media", "ok", say("cli.doctor.media", names=", ".join(name for _, name in MEDIA)))
+
+
 # ---------------------------------------------------------------------- the network
 
 
 async def hosts(settings: Settings) -> list[Check]:
     """Whether each provider's hosts answer within 3 s; no key is sent, any answer will do."""
     from hoasi.addresses import origin_of
+    from hoasi.shop import origins_of
     from hoasi.street import Street
 
     found: dict[str, str] = {}
     for name in REGISTRY:
-        for role, default in provider(name).origins.items():
-            found.setdefault(settings.origin(name, role, default), name)
+        for url in origins_of(provider(name), settings).values():
+            found.setdefault(url, name)
     street = Street(frozenset(origin_of(url) for url in found))
     try:
         return list(await asyncio.gather(*(_host(street, url, name) for url, name in found.items())))

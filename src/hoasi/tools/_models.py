@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hoasi import catalogue
-from hoasi.catalogue import Card
+from hoasi.catalogue import Card, Option
 from hoasi.providers import provider
 from hoasi.record import Record
 from hoasi.settings import Settings
@@ -26,6 +26,9 @@ class Model(Record):
     max_prompt_chars: int | None = None
     aspect_ratios: tuple[str, ...] = ()
     resolutions: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    options: dict[str, str] = {}
+    """Further parameters: their values or range, the default in front."""
     typical_seconds: float
     key_is_set: bool
     retired: str = ""
@@ -58,8 +61,17 @@ def model_of(card: Card, settings: Settings) -> Model:
         max_prompt_chars=card.max_prompt,
         aspect_ratios=card.sizes.ratios or tuple(card.sizes.names),
         resolutions=card.resolutions,
+        needs=card.needs,
+        options={name: _told(option) for name, option in card.options.items()},
         typical_seconds=card.typical_s,
         key_is_set=not maker.secrets or settings.secret(maker.secrets) is not None,
         retired="" if card.retired is None else str(card.retired),
         successor=card.successor or "",
     )
+
+
+def _told(option: Option) -> str:
+    """`5 | 10`, or `0..1`; the default comes first in brackets."""
+    bounds = "..".join("" if bound is None else f"{bound:g}" for bound in (option.least, option.most))
+    values = " | ".join(map(str, option.choices)) or bounds
+    return values if option.default is None else f"[{option.default}] {values}"

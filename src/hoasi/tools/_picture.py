@@ -41,10 +41,25 @@ async def shown(workspace: Path, written: str, max_px: int) -> CallToolResult:
     return CallToolResult(content=[TextContent(type="text", text=line), picture])
 
 
+CLIPS = frozenset({".mp4", ".mov", ".m4v", ".webm", ".mkv"})
+
+
 def _small(path: Path, max_px: int) -> tuple[bytes, str]:
     from hoasi.media import image
 
+    if path.suffix.lower() in CLIPS:
+        return _strip(path, max_px), "image/jpeg"
     try:
         return image.small(path, max_px)
     except ResultBroken as error:  # nothing was bought here: it is the caller's file
         raise FileBroken(error.key, file=path.name, **error.facts) from error
+
+
+def _strip(path: Path, max_px: int) -> bytes:
+    """Some frames of a clip, with their times."""
+    from hoasi.media import video
+
+    try:
+        return video.contact(path, max_px=max_px)
+    except ResultBroken as error:  # as above
+        raise FileBroken(error.key, **{**error.facts, "name": path.name}) from error
