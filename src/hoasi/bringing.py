@@ -57,6 +57,14 @@ async def _brought(line: Line, done: Done) -> list[Artifact]:
     return made
 
 
+async def arrived(line: Line, k: int, output: Output) -> None:
+    """A result that came before its reply was complete: kept at once, so that a lost reply does not take it away."""
+    if k < len(line.planned.stems):
+        made = await _bring(line, k, output)
+        known = [artifact.model_dump(mode="json") for artifact in (*line.generation.artifacts, made)]
+        line.save(durable=False, artifacts=known)
+
+
 def _there(line: Line) -> dict[str, Artifact]:
     """Pictures of this generation that came earlier and are as we left them (in a worker thread)."""
     workspace = line.shop.settings.workspace

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from functools import partial
 
 import anyio
 
-from hoasi.bringing import asked, copy, fetch, promised, waiting
+from hoasi.bringing import arrived, asked, copy, fetch, promised, waiting
 from hoasi.errors import (
     Cancelled,
     HoasiError,
@@ -148,7 +150,8 @@ async def _submit(line: Line, sent: tuple[Sent, ...]) -> Handle | Done | Step:
     """The one POST. What the street proves decides between "not sent" and "may have been billed"."""
     name = line.maker.name
     try:
-        return await line.maker.submit(line.wire, line.order(sent))
+        order = replace(line.order(sent), arrived=partial(arrived, line))
+        return await line.maker.submit(line.wire, order)
     except (NotSent, AddressRefused) as error:
         raise ProviderUnreachable("unreachable", provider=name, detail=str(error)) from error
     except WireTrouble as error:

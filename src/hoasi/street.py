@@ -155,12 +155,7 @@ class Street:
     async def send(self, method: str, url: str, *, kind: str = "known", **content: Any) -> Reply:
         """Send one request and read the whole reply (at most 96 MiB)."""
         async with self.open(method, url, kind=kind, **content) as response:
-            body = bytearray()
-            async for chunk in response.aiter_bytes():
-                body += chunk
-                if len(body) > REPLY_LIMIT_BYTES:
-                    raise TooLarge("reply too large")
-            return Reply(response.status_code, dict(response.headers), bytes(body))
+            return await whole(response)
 
     async def download(self, url: str, take: Callable[[bytes], object], *, limit: int) -> Reply:
         """Stream an address into `take` without any key; gives status and headers (body empty when 2xx).
@@ -184,6 +179,20 @@ class Street:
         """Close every connection."""
         while self._clients:
             await self._clients.popitem()[1].aclose()
+
+
+async def whole(response: httpx.Response) -> Reply:
+    """The whole reply, at most 96 MiB.
+
+    Raises:
+        TooLarge: more.
+    """
+    body = bytearray()
+    async for chunk in response.aiter_bytes():
+        body += chunk
+        if len(body) > REPLY_LIMIT_BYTES:
+            raise TooLarge("reply too large")
+    return Reply(response.status_code, dict(response.headers), bytes(body))
 
 
 def _joined(url: str, location: str) -> str:

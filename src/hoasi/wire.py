@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from hoasi.addresses import origin_of
-from hoasi.street import Reply, Street, parsed
+from hoasi.street import Reply, Street, parsed, whole
 
 T = TypeVar("T")
+FileField = tuple[str, bytes, str]
 
 
 @dataclass(frozen=True)
@@ -70,15 +71,45 @@ class Wire:
         return reply
 
     async def pay(
-        self, url: str, *, json: Any = None, headers: Mapping[str, str] | None = None, read_s: float | None = None
+        self,
+        url: str,
+        *,
+        json: Any = None,
+        form: Mapping[str, str] | None = None,
+        files: Sequence[tuple[str, FileField]] = (),
+        headers: Mapping[str, str] | None = None,
+        read_s: float | None = None,
     ) -> Reply:
         """The one POST that may cost money: sent once, on a connection of its own, redirects not followed.
+
+        The body is `json`, or a multipart form of `form` and `files` (field name, (file name, bytes, media type)).
 
         Raises:
             NotSent: no byte left; it may be sent again.
             ReplyLost: it may have been accepted; it must not be sent again.
         """
-        return await self._signed("POST", url, headers, kind="once", json=json, read_s=read_s)
+        body: dict[str, Any] = {"json": json} if form is None else {"data": dict(form), "files": list(files)}
+        return await self._signed("POST", url, headers, kind="once", read_s=read_s, **body)
+
+    async def pay_stream(
+        self, url: str, take: Callable[[dict[str, Any]], Awaitable[None]], *, json: Any, read_s: float | None = None
+    ) -> Reply:
+        """As `pay`, where the reply may be a stream of events: each JSON object of it is given to `take` as it comes.
+
+        The body of the reply is empty when it was such a stream.
+
+        Raises:
+            NotSent, ReplyLost: as `pay`; what `take` got before, it has.
+        """
+        headers = {**self._headers(url, None), "accept": "text/event-stream, application/json"}
+        async with self._street.open("POST", url, kind="once", json=json, headers=headers, read_s=read_s) as response:
+            is_stream = response.is_success and "event-stream" in response.headers.get("content-type", "")
+            if not is_stream:
+                return await whole(response)
+            async for line in response.aiter_lines():
+                if (event := _event(line)) is not None:
+                    await take(event)
+            return Reply(response.status_code, dict(response.headers), b"")
 
     async def call(
         self,

@@ -16,7 +16,9 @@ import pytest
 from hoasi.exports import joblog
 from hoasi.exports.joblog import LogRow, Memory
 
-SCHEMA = json.loads((Path(__file__).parents[2] / "schemas" / "ai_image_generation.schema.json").read_text())
+SCHEMAS = Path(__file__).parents[2] / "schemas"
+SCHEMA = json.loads((SCHEMAS / "ai_image_generation.schema.json").read_text())
+CLIPS = json.loads((SCHEMAS / "ai_video_generation.schema.json").read_text())
 ROW = LogRow(
     generation_id="g1",
     scene_id="SC_01",
@@ -79,6 +81,10 @@ def write(log: Path, tmp_path: Path) -> Write:
     return write
 
 
+SAID: dict[str, Any] = {"error": "e", "error_key": "k", "warnings": ("w",), "request_id": "r", "copied_from": "g0"}
+SAID |= {"parents": ("g0",), "remote_id": "829001"}
+
+
 def row(number: int, **changes: Any) -> LogRow:
     return ROW.model_copy(update={"generation_id": f"g{number}", "output_path": f"out_{number}.png", **changes})
 
@@ -111,9 +117,20 @@ def test_the_documented_form(log: Path, write: Write) -> None:
 
 def test_every_key_that_can_be_written_is_in_the_schema(log: Path, write: Write) -> None:
     """A row with everything said is described whole by the schema."""
-    write([row(1, error="e", error_key="k", warnings=("w",), request_id="r", copied_from="g0")])
+    write([row(1, **SAID)])
     properties = SCHEMA["$defs"]["generation"]["properties"]
     assert set(read(log)["generations"][0]) == set(properties)
+
+
+def test_the_log_of_clips_has_the_same_shape_and_the_length(log: Path, write: Write) -> None:
+    """Its header counts clips; each row tells length, frames a second, sound and what it was made from."""
+    memory = write([row(1, **SAID, duration_s=5.04, fps=24.0, has_audio=True)], media="video")
+    write([row(2)], memory, media="video")
+    document = tomllib.loads(log.read_text("utf-8"))
+    jsonschema.validate(document, CLIPS)
+    assert document["metadata"]["total_videos"] == 2
+    assert set(document["generations"][0]) == set(CLIPS["$defs"]["generation"]["properties"])
+    assert [document["generations"][0][name] for name in ("duration_s", "fps", "parents")] == [5.04, 24.0, ["g0"]]
 
 
 def test_a_failed_generation_stays_with_its_error(log: Path, write: Write) -> None:

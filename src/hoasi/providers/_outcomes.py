@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,8 @@ class Order:
     id: str = ""
     step: dict[str, Any] | None = None
     callback_url: str = ""
+    arrived: Callable[[int, Output], Awaitable[None]] | None = field(default=None, repr=False)
+    """To be told of each result (its number from 0) that comes before the reply is complete: it is kept at once."""
 
     def of(self, *roles: Role) -> list[Sent]:
         """The inputs with these roles."""
