@@ -18,7 +18,6 @@ from hoasi.line import Line
 from hoasi.pace import patiently
 from hoasi.providers._outcomes import Sent, TryAgain
 from hoasi.providers._provider import Uploads
-from hoasi.requirements import MIN_FACE
 from hoasi.shop import Shop
 from hoasi.street import WireTrouble
 from hoasi.uploads import Key, forget, remember, uploaded
@@ -42,7 +41,8 @@ async def _sent(line: Line, item: Input) -> Sent:
     if way == "upload" and isinstance(line.maker, Uploads):
         return Sent(item, url=await _address(line, line.maker, item))
     if way == "inline":
-        return Sent(item, data=(await _read(line.shop, item, _limits(line, item)))[0])
+        content, media_type = await _read(line.shop, item, _limits(line, item))
+        return Sent(item.model_copy(update={"media_type": media_type}), data=content)
     if way == "address" and item.written.startswith("https://"):
         return Sent(item, url=item.written)
     raise NotSupported("input_needs_address", provider=line.maker.name, path=item.written)
@@ -109,11 +109,11 @@ async def _read(shop: Shop, item: Input, limits: Limits | None) -> tuple[bytes, 
         raise FileBroken("input_changed", file=item.written)
     if item.medium != "image" or (limits is None and item.crop is None):
         return content, item.media_type
-    return await anyio.to_thread.run_sync(_fitted, content, limits or Limits(), item.crop)
+    return await anyio.to_thread.run_sync(_fitted, content, limits or Limits(), item)
 
 
-def _fitted(content: bytes, limits: Limits, crop: tuple[int, int, int, int] | None) -> tuple[bytes, str]:
+def _fitted(content: bytes, limits: Limits, item: Input) -> tuple[bytes, str]:
     from hoasi.media.fit import Need, fit
 
     need = Need(**{name: getattr(limits, name) for name in Need.model_fields})
-    return fit(content, need, crop, face_side=MIN_FACE)
+    return fit(content, need, item.crop, face_side=next(iter(item.face_sides), 0))

@@ -19,8 +19,10 @@ SEEDS = 2**31 - 1
 MAX_IMAGES_A_REQUEST = 64
 PICTURES = frozenset({"reference", "source", "face"})
 """Roles that a model takes as plain pictures, in their order."""
-MIN_FACE = 120
+MIN_FACE = 80
 """Pixels of a face's shorter side below which a swap could only guess."""
+CLEAR_FACE = 120
+"""From here on a cutting around it may be enlarged to what a model needs."""
 OUR_OPTIONS = {"swap_face": frozenset({"face_index"})}
 """Options that we carry out ourselves: no model has to know them."""
 _WORDLESS = frozenset({"image_to_video", "motion_control", "extend_video", "lip_sync"})
@@ -46,6 +48,8 @@ def check(request: Request, card: Card, inputs: Sequence[Input], prompt: str) ->
     _one_of(card, "output_format", request.output_format, card.formats)
     if request.negative_prompt and "negative_prompt" not in card.accepts:
         raise NotSupported("parameter_not_supported", model=card.id, parameter="negative_prompt")
+    if request.loras and "loras" not in card.accepts:
+        raise NotSupported("parameter_not_supported", model=card.id, parameter="loras")
     _check_together(request, card, options(request, card))
     for item in inputs:
         if not item.promise:
@@ -53,7 +57,8 @@ def check(request: Request, card: Card, inputs: Sequence[Input], prompt: str) ->
 
 
 def _check_words(request: Request, card: Card, prompt: str) -> None:
-    if not request.prompt.strip() and (request.operation not in _WORDLESS or "prompt" in card.needs):
+    is_needed = "prompt" in card.needs or (request.operation not in _WORDLESS and "prompt" in card.accepts)
+    if not request.prompt.strip() and is_needed:
         raise WrongInput("prompt_empty", where=request.origin)
     if request.prompt.strip() and "prompt" not in card.accepts:
         raise NotSupported("parameter_not_supported", model=card.id, parameter="prompt")
@@ -61,6 +66,12 @@ def _check_words(request: Request, card: Card, prompt: str) -> None:
         raise WrongInput("usage_not_text", word=ascii(halves[0]))
     if card.max_prompt is not None and len(prompt) > card.max_prompt:
         raise NotSupported("prompt_too_long", model=card.id, over=len(prompt) - card.max_prompt, limit=card.max_prompt)
+
+
+def spelled(request: Request, card: Card) -> Request:
+    """The request with its resolution as this model writes it (2k, 2K)."""
+    same = [name for name in card.resolutions if name.lower() == (request.resolution or "").strip().lower()]
+    return request.model_copy(update={"resolution": same[0]}) if same else request
 
 
 # ---------------------------------------------------------------------- inputs
@@ -90,10 +101,16 @@ def _check_together(request: Request, card: Card, chosen: dict[str, OptionValue]
     facts |= {"negative_prompt": True} if request.negative_prompt else {}
     facts |= {"aspect_ratio": True} if request.aspect_ratio else {}
     facts |= {"resolution": request.resolution, "num_images": request.num_images, **chosen}
+    facts |= {"operation": request.operation}
     for pair in card.forbids:
-        if all(facts.get(name) == value for name, value in pair.items()):
-            words = ", ".join(name if value is True else f"{name}={value}" for name, value in pair.items())
+        if all(_is_so(facts.get(name), value) for name, value in pair.items()):
+            words = ", ".join(f"{name}={_text(value)}" if value is not True else name for name, value in pair.items())
             raise NotSupported("forbidden_together", model=card.id, values=words)
+
+
+def _is_so(value: Any, wanted: OptionValue) -> bool:
+    """A forbidden value: true is anything that is given, false nothing."""
+    return (value is not None and value is not False) is wanted if isinstance(wanted, bool) else value == wanted
 
 
 def _check_input(card: Card, item: Input) -> None:
@@ -107,7 +124,8 @@ def _check_input(card: Card, item: Input) -> None:
     if not (item.width and item.height):
         return
     width, height = _cropped(item)
-    if item.crop is None and limits.min_side is not None and min(width, height) < limits.min_side:
+    may_grow = item.crop is not None and item.face_sides[:1] >= (CLEAR_FACE,)
+    if limits.min_side is not None and min(width, height) < limits.min_side and not may_grow:
         raise NotSupported("input_too_small", size=f"{width}x{height}", limit=limits.min_side, **facts)
     if limits.max_ratio is not None and max(width, height) > limits.max_ratio * min(width, height):
         raise NotSupported("input_ratio", size=f"{width}x{height}", limit=f"{limits.max_ratio:g}", **facts)
@@ -142,7 +160,7 @@ def _chosen(request: Request, item: Input) -> Input:
         raise WrongInput("swap_face_index", value=number, most=len(item.boxes) - 1, **facts)
     if item.face_sides[number] < MIN_FACE:
         raise WrongInput("swap_face_small", size=item.face_sides[number], limit=MIN_FACE, **facts)
-    return item.model_copy(update={"crop": item.boxes[number]})
+    return item.model_copy(update={"crop": item.boxes[number], "face_sides": (item.face_sides[number],)})
 
 
 def _cropped(item: Input) -> tuple[int, int]:

@@ -1,7 +1,8 @@
 """Room: sandbox. The levers over HTTP, for tests and people that run the sandbox in another process.
 
 `GET /_sandbox/stats` - `POST /_sandbox/faults` (a list of `Fault`) - `POST /_sandbox/settings` (some of `Settings`) -
-`POST /_sandbox/reset`. A body that makes no sense is answered 422 and changes nothing.
+`POST /_sandbox/finish` (what is at work is done now) - `POST /_sandbox/reset`.
+A body that makes no sense is answered 422 and changes nothing.
 """
 
 from __future__ import annotations
@@ -42,7 +43,10 @@ def routes(sandbox: Sandbox) -> list[Route]:
         sandbox.reset()
         return JSONResponse({})
 
-    posts = {"faults": faults, "settings": settings, "reset": reset}
+    async def finish(request: Request) -> Response:  # noqa: ARG001 - as above
+        return JSONResponse({"finished": sandbox.line.finish()})
+
+    posts = {"faults": faults, "settings": settings, "finish": finish, "reset": reset}
     return [
         Route(CONTROL_PREFIX + "stats", stats, methods=["GET"]),
         *(Route(CONTROL_PREFIX + name, _checked(lever), methods=["POST"]) for name, lever in posts.items()),

@@ -161,6 +161,13 @@ class Line:
         submission.enter("done")
         self.admit()
 
+    def finish(self) -> int:
+        """Let everything in flight be done now, well; say how many."""
+        running = [*self._waiting, *self._running]
+        for submission in running:
+            self.end(submission)
+        return len(running)
+
     def clear(self, failure: Failure) -> None:
         """Forget all submissions; those in flight fail first, so that whoever waits for them is told."""
         for submission in [*self._waiting, *self._running]:
