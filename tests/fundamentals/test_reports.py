@@ -57,22 +57,19 @@ async def make(url: str, **arguments: Any) -> dict[str, Any]:
 
 async def test_a_report_ends_the_waiting(patient: None, address: str, sandbox: Sandbox) -> None:
     """The result is asked for when the provider says that it is there, and not before."""
-    made = await make(address)
-    assert made["generations"][0]["state"] == "succeeded"
+    task = await at_work(address, sandbox)
+    sandbox.line.finish()
+    assert (await task)["generations"][0]["state"] == "succeeded"
     stats = sandbox.stats()
     assert (stats["submissions"], stats["polls"], stats["webhooks_delivered"]) == (1, 1, 1)
 
 
 async def test_what_is_forged_or_repeated_changes_nothing(patient: None, address: str, sandbox: Sandbox) -> None:
     """Without the provider's signature nothing is asked; with it only once, however often it comes."""
-    sandbox.change(latency_s=600)
-    task = asyncio.create_task(make(address))
-    while not sandbox.stats()["submissions"]:  # noqa: ASYNC110  (the sandbox makes it so)
-        await asyncio.sleep(0.01)
-    await asyncio.sleep(0.3)
+    task = await at_work(address, sandbox)
     (submission,) = sandbox.line._all.values()
     body = b'{"request_id": "%s", "status": "OK", "payload": {"images": []}}' % submission.id.encode()
-    signed = signed_by(sandbox, submission.id, body)
+    signed = signed_by(sandbox, "a-report-of-its-own", body)
     async with httpx.AsyncClient(base_url=address) as world:
         wrong = {**signed, "x-fal-webhook-signature": "00" * 64}
         for headers, content in (({}, body), (wrong, body), (signed, body + b" ")):
@@ -89,6 +86,16 @@ async def test_what_is_forged_or_repeated_changes_nothing(patient: None, address
         assert not task.done(), "a report was believed"
         sandbox.line.end(submission)
     assert (await task)["generations"][0]["state"] == "succeeded"
+
+
+async def at_work(address: str, sandbox: Sandbox) -> asyncio.Task[dict[str, Any]]:
+    """A picture that its provider works on for ten minutes; its stream is refused, so nothing but polls would tell."""
+    sandbox.change(latency_s=600)
+    task = asyncio.create_task(make(address))
+    while not sandbox.stats()["streams"]:  # noqa: ASYNC110  (the engine makes it so)
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.2)
+    return task
 
 
 async def until_polled(sandbox: Sandbox, times: int) -> None:
