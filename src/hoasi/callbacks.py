@@ -44,8 +44,9 @@ class Receiver:
         """204: taken. 401: not from the provider. 404: nobody reports there."""
         name = request.path_params["provider"]
         try:
-            maker, opening = provider(name), self._studio()
-            if opening is None or not isinstance(maker, CallsBack):
+            maker = provider(name)
+            opening = self._studio() if isinstance(maker, CallsBack) else None
+            if opening is None:
                 raise NotFound("provider_unknown", provider=name, near="-")
             return await self._take(request, maker, await opening)
         except Forged as forged:
