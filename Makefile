@@ -43,7 +43,7 @@ $(VENV)/.run: pyproject.toml requirements.lock
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@mkdir -p $(VENV)/tmp
 	@echo "Installing into $(VENV) ..."
-	@$(PIP) -e .
+	@$(PIP) -e '.[media]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run

@@ -16,12 +16,13 @@ from hoasi.errors import PathRefused, WrongInput
 from hoasi.given import Given, Input
 from hoasi.messages import say
 from hoasi.planning import Site
+from hoasi.reading import Look
 from hoasi.record import Media
 from hoasi.records import Plan, Planned, Request
 from hoasi.requirements import MAX_IMAGES_A_REQUEST
 from hoasi.settings import Settings
-from hoasi.sources import Sourced, creative_plan, image_prompts
-from hoasi.sources.prompt import clean, styled
+from hoasi.sources import Sourced, creative_plan, image_prompts, looks
+from hoasi.sources.prompt import clean
 
 MANY_IMAGES = 20
 MOST_IMAGES = 30_000
@@ -38,9 +39,9 @@ LOGS: dict[Media, str] = {"image": "ai_image_generation.toml", "video": "ai_vide
 
 
 class ReadInputs(Protocol):
-    """Gives the records of inputs, in their order; `wants_faces` where it matters where exactly the faces are."""
+    """Gives the records of inputs, in their order, with their faces looked for as far as it matters."""
 
-    async def __call__(self, given: Sequence[Given], *, wants_faces: bool) -> list[Input]:
+    async def __call__(self, given: Sequence[Given], *, look: Look) -> list[Input]:
         """Read them."""
         ...
 
@@ -53,14 +54,15 @@ async def prepare(ask: Ask, settings: Settings, read_inputs: ReadInputs) -> Plan
     """
     sourced = _sourced(ask, settings.workspace)
     requests, notes = _with_options(ask, sourced)
-    sites = {media: _site(ask, sourced, settings, media) for media in dict.fromkeys(map(media_of, requests))}
+    home = looks.home((request.style for request in requests), settings.workspace)
+    sites = {media: _site(ask, sourced, settings, media, home) for media in dict.fromkeys(map(media_of, requests))}
     made: list[tuple[Planned, ...]] = []
     for request in requests:
         written = [given for given in request.given if given.of is None]
-        read = await read_inputs(written, wants_faces=request.operation == "swap_face") if written else []
+        read = await read_inputs(written, look=_look(request)) if written else []
         found = _with_promises(request, read, made)
-        prompt = styled(request.prompt, request.style)
-        made.append(choosing.plan(request, found, sites[media_of(request)][0], prompt, settings))
+        prompt, styled = looks.dressed(request, settings.workspace)
+        made.append(choosing.plan(styled, found, sites[media_of(request)][0], prompt, settings))
     items = tuple(item for planned in made for item in planned)
     first = sites[media_of(requests[0])][0] if requests else _site(ask, sourced, settings, "image")[0]
     plan = Plan(job_id=first.job_id, output_dir=first.output_dir, items=items)
@@ -68,6 +70,13 @@ async def prepare(ask: Ask, settings: Settings, read_inputs: ReadInputs) -> Plan
     repeated = [note for item in items for note in item.warnings]
     warnings = dict.fromkeys([*sourced.warnings, *notes, *where, *repeated, *_general(plan, settings)])
     return plan.model_copy(update={"warnings": tuple(warnings)})
+
+
+def _look(request: Request) -> Look:
+    """How closely faces are looked for: what stays on this machine asks for no permission."""
+    if request.operation == "swap_face":
+        return "where"
+    return "not" if request.provider == "local" else "how many"
 
 
 def media_of(request: Request) -> Media:
@@ -199,8 +208,10 @@ def _report(path: Path) -> Path:
     return path
 
 
-def _site(ask: Ask, sourced: Sourced, settings: Settings, media: Media) -> tuple[Site, list[str]]:
-    """Folders and logs, and what to say about them."""
+def _site(
+    ask: Ask, sourced: Sourced, settings: Settings, media: Media, home: Path | None = None
+) -> tuple[Site, list[str]]:
+    """Folders and logs, and what to say about them; `home`: where pictures of their style lie, if they have one."""
     root = settings.workspace
     folder = paths.inside(root, ask.output_dir, what="--output-dir") if ask.output_dir else None
     report = _report(paths.inside(root, ask.report_toml, what="--report-toml")) if ask.report_toml else None
@@ -210,7 +221,7 @@ def _site(ask: Ask, sourced: Sourced, settings: Settings, media: Media) -> tuple
         job = paths.job_dir(root, job_id)
         folder = folder or job / f"input/raw_assets/{FOLDERS[media]}/ai_generated"
         report = report or job / f"source/{LOGS[media]}"
-    folder = folder or root / "outputs"
+    folder = folder or home or root / "outputs"
     if any(part.startswith(".") for part in folder.relative_to(root).parts):
         raise PathRefused("folder_hidden", path=folder)
     site = Site(

@@ -10,7 +10,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from anyio import to_thread
 
@@ -33,7 +33,8 @@ ReadFile = Callable[[str, Medium], Awaitable[Input]]
 """Reads a path or an address as a picture, clip or sound."""
 
 
-Known = dict[tuple[Given, bool], Input]
+Look = Literal["not", "how many", "where"]
+Known = dict[tuple[Given, Look], Input]
 """What a call has read already."""
 
 
@@ -49,21 +50,21 @@ class Reader:
         self._is_dry = is_dry
         self._known = known
 
-    async def __call__(self, given: Sequence[Given], *, wants_faces: bool) -> list[Input]:
-        """The inputs, in their order; `wants_faces`: where exactly the faces are matters.
+    async def __call__(self, given: Sequence[Given], *, look: Look) -> list[Input]:
+        """The inputs, in their order; `look`: what has to be known of the faces in them.
 
         Raises:
             FileBroken, PathRefused, NotFound: one of them cannot be used.
         """
-        return [await self._one(item, wants_faces=wants_faces) for item in given]
+        return [await self._one(item, look) for item in given]
 
-    async def _one(self, given: Given, *, wants_faces: bool) -> Input:
-        key = given, wants_faces
+    async def _one(self, given: Given, look: Look) -> Input:
+        key = given, look
         if key not in self._known:
-            self._known[key] = await self._read(given, wants_faces=wants_faces)
+            self._known[key] = await self._read(given, look)
         return self._known[key]
 
-    async def _read(self, given: Given, *, wants_faces: bool) -> Input:
+    async def _read(self, given: Given, look: Look) -> Input:
         written, maker = self._ours(given)
         if given.medium == "video" and maker is None and _CLIP_ID.fullmatch(written):
             return _named(given)
@@ -71,9 +72,9 @@ class Reader:
             return _unread(given)
         item = (await self._read_file(written, given.medium)).model_copy(update={"role": given.role})
         item = self._with_past(item, maker)
-        if item.medium == "audio":
+        if item.medium == "audio" or look == "not":
             return item
-        found = await to_thread.run_sync(_looked, self._workspace / item.path, item.medium, wants_faces)
+        found = await to_thread.run_sync(_looked, self._workspace / item.path, item.medium, look)
         return item.model_copy(update=found)
 
     # ------------------------------------------------------------------ results of ours
@@ -152,8 +153,8 @@ def _blank(given: Given, sha256: str) -> Input:
 # ---------------------------------------------------------------------- faces
 
 
-def _looked(path: Path, medium: Medium, wants_faces: bool) -> dict[str, Any]:  # noqa: FBT001  (a thread's argument)
-    """How many faces there are, and for a swap where; nothing where nobody can look (in a worker thread)."""
+def _looked(path: Path, medium: Medium, look: Look) -> dict[str, Any]:
+    """How many faces there are, and perhaps where; nothing where nobody can look (in a worker thread)."""
     from hoasi.media import face
 
     try:
@@ -162,9 +163,7 @@ def _looked(path: Path, medium: Medium, wants_faces: bool) -> dict[str, Any]:  #
 
             return {"faces": face.detect_in(video.frames(path, FRAMES))}
         seen = face.detect(path)
-        if not wants_faces:
-            return {"faces": len(seen)}
-        return {"faces": len(seen), **_boxes(path)}
+        return {"faces": len(seen), **(_boxes(path) if look == "where" else {})}
     except NotSupported:  # the optional parts are not installed: then every picture asks for a permission
         return {}
 

@@ -18,7 +18,7 @@ from hoasi.given import Given, Input
 from hoasi.ledger import Ledger
 from hoasi.messages import speak
 from hoasi.preparing import ReadInputs, prepare
-from hoasi.reading import Known, Reader, ReadFile
+from hoasi.reading import Known, Look, Reader, ReadFile
 from hoasi.record import Medium, Record
 from hoasi.records import Batch, Generation, Plan, State
 
@@ -139,10 +139,10 @@ class Studio:
     def _read_by(self, read_file: ReadFile, *, is_dry: bool) -> ReadInputs:
         known: Known = {}
 
-        async def read(given: Sequence[Given], *, wants_faces: bool) -> list[Input]:
+        async def read(given: Sequence[Given], *, look: Look) -> list[Input]:
             with self._reading() as ledger:
                 reader = Reader(self.settings.workspace, ledger, read_file, known, is_dry=is_dry)
-                return await reader(given, wants_faces=wants_faces)
+                return await reader(given, look=look)
 
         return read
 

@@ -1,9 +1,9 @@
-"""Hall (floor 6): the commands that make pictures: `generate` and `demo`."""
+"""Hall (floor 6): the command `generate`, and how every command that makes something does so."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,11 +13,13 @@ from hoasi.cli.consent import ask_person
 from hoasi.cli.frame import Call, call_of, run
 from hoasi.cli.watch import watched
 from hoasi.cli.words import check_numbers, listed, located, references
-from hoasi.errors import NotFound, WrongInput
+from hoasi.errors import WrongInput
 from hoasi.messages import money, say
 from hoasi.records import Generation
 
-EXAMPLE = "jobs/2026-04-25_001_morning-routine-ad/source/creative_plan.toml"
+if TYPE_CHECKING:
+    from hoasi.answers import Reply
+    from hoasi.studio import Studio
 
 SOURCE, PICTURE, PLACE, SAFETY = (f"help.heads.{name}" for name in ("source", "picture", "place", "safety"))
 Text = str | None
@@ -127,11 +129,16 @@ def paint(call: Call, ask: Ask) -> Answer:
 
 async def _paint(call: Call, ask: Ask) -> Answer:
     async with call.studio() as studio:
-        batch = await studio.begin(ask)
-        call.screen.warn(batch.warnings)
-        if not call.as_json:
-            _announce(call, [g for g in studio.generations(batch.ids) if g.state.is_open and g.id not in batch.free])
-        return made(await watched(studio, batch.ids, studio.wait(batch), call.screen, old=batch.skipped))
+        return made(await painted(call, studio, ask))
+
+
+async def painted(call: Call, studio: Studio, ask: Ask) -> Reply:
+    """Begin, say what is bought, and show how far it is until it has ended."""
+    batch = await studio.begin(ask)
+    call.screen.warn(batch.warnings)
+    if not call.as_json:
+        _announce(call, [g for g in studio.generations(batch.ids) if g.state.is_open and g.id not in batch.free])
+    return await watched(studio, batch.ids, studio.wait(batch), call.screen, old=batch.skipped)
 
 
 def _announce(call: Call, begun: Sequence[Generation]) -> None:
@@ -140,16 +147,3 @@ def _announce(call: Call, begun: Sequence[Generation]) -> None:
         prices = [generation.planned.price.usd for generation in begun]
         cost = None if None in prices else sum(price for price in prices if price is not None)
         call.screen.note(say("cli.begun", count=len(begun), cost=money(cost)))
-
-
-def demo(context: typer.Context) -> Answer:
-    """The main job on the example job of the repository, with the free local provider.
-
-    Raises:
-        NotFound: this workspace does not hold the example.
-    """
-    call = call_of(context)
-    plan = call.settings().workspace / EXAMPLE
-    if not plan.is_file():
-        raise NotFound("demo_missing", path=plan)
-    return paint(call, Ask(creative_plan=str(plan), provider="local", by="cli", client="hoasi"))
