@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -32,6 +32,11 @@ CONNECT_S = 10.0
 READ_S = 60.0
 REPLY_LIMIT_BYTES = 96 * 1024 * 1024
 REDIRECTS = 5
+PART_BYTES = 256 * 1024
+BEAT_S = 20.0
+"""How often a silent websocket is asked whether it still stands."""
+SPEECH = 16 * 1024 * 1024
+"""The largest message that is taken from one."""
 
 
 class WireTrouble(Exception):
@@ -91,6 +96,7 @@ class Street:
         self._trusted = trusted
         self._connections = connections
         self._clients: dict[str, httpx.AsyncClient] = {}
+        self._sockets: aiohttp.ClientSession | None = None
 
     def _client(self, kind: str) -> httpx.AsyncClient:
         """Client of a kind, made when first used: `known` origins, `open` internet, `once` for paid requests."""
@@ -143,7 +149,9 @@ class Street:
         """Send one request and yield its streaming response; failures come as `WireTrouble`."""
         timeout = httpx.Timeout(read_s or READ_S, connect=CONNECT_S, pool=None)
         try:
-            async with self._client(kind).stream(method, url, timeout=timeout, **content) as response:
+            client = self._client(kind)
+            request = _in_parts(client.build_request(method, url, timeout=timeout, **content))
+            async with aclosing(await client.send(request, stream=True)) as response:
                 yield response
         except httpx.RequestError as error:
             raise _trouble(error) from error
@@ -175,10 +183,67 @@ class Street:
                 return Reply(response.status_code, dict(response.headers), b"")
         raise AddressRefused("too many redirects")
 
+    @asynccontextmanager
+    async def socket(self, url: str, headers: Mapping[str, str]) -> AsyncIterator[AsyncIterator[str]]:
+        """A websocket at a trusted origin: its text messages until it closes. A redirect is not followed.
+
+        Raises:
+            AddressRefused: not an origin of a configured provider. NotSent, ReplyLost: it cannot be opened, or breaks.
+        """
+        if not self.is_trusted(url):
+            raise AddressRefused("address refused")
+        try:
+            async with self._talking().ws_connect(url, headers=headers, heartbeat=BEAT_S, max_msg_size=SPEECH) as line:
+                yield _spoken(line)
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            raise NotSent(type(error).__name__) from error
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise ReplyLost(type(error).__name__) from error
+
+    def _talking(self) -> aiohttp.ClientSession:
+        """The session of all websockets, made when first used."""
+        if self._sockets is None:
+            trace = aiohttp.TraceConfig()
+            trace.on_request_redirect.append(_refuse_redirect)
+            self._sockets = aiohttp.ClientSession(
+                cookie_jar=aiohttp.DummyCookieJar(),
+                headers={"user-agent": "hoasi"},
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=CONNECT_S),
+                trace_configs=[trace],
+            )
+        return self._sockets
+
     async def close(self) -> None:
         """Close every connection."""
+        if self._sockets is not None:
+            sockets, self._sockets = self._sockets, None
+            await sockets.close()
         while self._clients:
             await self._clients.popitem()[1].aclose()
+
+
+class _Parts(httpx.AsyncByteStream):
+    """A large body in pieces, so that sending it does not hold up everything else; from the start each time."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = memoryview(body)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for start in range(0, len(self._body), PART_BYTES):
+            yield bytes(self._body[start : start + PART_BYTES])
+
+
+def _in_parts(request: httpx.Request) -> httpx.Request:
+    """The same request; a large body leaves in pieces, its length still told beforehand."""
+    if not isinstance(request.stream, httpx.ByteStream) or len(request.content) <= PART_BYTES:
+        return request
+    return httpx.Request(
+        request.method,
+        request.url,
+        headers=request.headers,
+        stream=_Parts(request.content),
+        extensions=request.extensions,
+    )
 
 
 async def whole(response: httpx.Response) -> Reply:
@@ -193,6 +258,19 @@ async def whole(response: httpx.Response) -> Reply:
         if len(body) > REPLY_LIMIT_BYTES:
             raise TooLarge("reply too large")
     return Reply(response.status_code, dict(response.headers), bytes(body))
+
+
+async def _spoken(line: aiohttp.ClientWebSocketResponse) -> AsyncIterator[str]:
+    """Text messages; pictures in between are passed over."""
+    async for message in line:
+        if message.type is aiohttp.WSMsgType.TEXT:
+            yield message.data
+    if line.exception() is not None:
+        raise ReplyLost(type(line.exception()).__name__)
+
+
+async def _refuse_redirect(*_: object) -> None:
+    raise aiohttp.ClientConnectionError("redirect")
 
 
 def _joined(url: str, location: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import socket
 import struct
 from collections.abc import AsyncIterator
@@ -73,6 +74,31 @@ def free_port() -> int:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         return int(taken.getsockname()[1])
+
+
+@pytest.mark.parametrize("is_paid", [True, False])
+async def test_a_large_body_arrives_whole_and_its_length_is_told(is_paid: bool) -> None:
+    """It leaves in pieces (nothing waits for it), not chunked: signed addresses do not take that."""
+    body, got = bytes(range(256)) * 20_000, bytearray()
+    heads: list[str] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append((await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower())
+        length = int(heads[0].partition("content-length: ")[2].split("\r\n")[0])
+        got.extend(await reader.readexactly(length))
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
+        await writer.drain()
+        writer.close()
+
+    listening = await asyncio.start_server(serve, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+    async with door_to(url) as wire:
+        sent = {"picture": body.hex()}
+        reply = await (wire.pay(url, json=sent) if is_paid else wire.call("PUT", url, content=body))
+    listening.close()
+    assert reply.status == 200
+    assert "transfer-encoding" not in heads[0]
+    assert bytes(got) == (json.dumps(sent, separators=(",", ":")).encode() if is_paid else body)
 
 
 # ---------------------------------------------------------------- paying
