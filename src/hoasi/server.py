@@ -30,24 +30,26 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 TOOLS_KEEP_MS = 3_600_000
 
 INSTRUCTIONS = """\
-hoasi makes pictures for video jobs (jobs/<job_id>/) and never pays twice for the same request.
+hoasi makes pictures and clips for video jobs (jobs/<job_id>/) and never pays twice for the same request.
 
-- Scenes of a job: generate_from_creative_plan. Finished prompts: generate_batch. One prompt: generate_image.
-- Money: provider fal is paid and the default; provider local draws free storyboard sketches without a key. dry_run
-  gives plan and price; tell the user the price before more than 20 pictures. max_cost_usd refuses what is dearer.
-- Every result says per generation: state, paid, cost_usd, outputs (absolute paths) and, at the end, `next`. Do what
-  `next` says. States: queued, submitting, running, fetching (wait: get_generations), succeeded, skipped_existing (was
-  there already, nothing paid), failed, cancelled, expired, unknown.
-- Work goes on when a call ends, times out or is cancelled. Repeating a call is safe: it joins what runs and skips what
-  exists. Do not poll faster than poll_after_seconds.
-- unknown = the provider may have billed it and cannot be asked. Never retry it by yourself: tell the user, who decides
-  between get_generations resolve = resubmit (may be billed twice), attach (with the receipt from the provider's
-  dashboard) and abandon.
-- Reference pictures leave the machine only with consent. Ask the user; pass their own words as `consent`, or no_faces
-  if they say that nobody is shown. Never invent consent. Same references for all scenes keep a character.
-- Paths: inside the workspace, absolute or relative to it. Look at a result with view_generation.
+- Scenes of a job: generate_from_creative_plan. Finished prompts: generate_batch. One prompt: generate_image. From
+  pictures: edit_image, swap_face, generate_video. From clips: extend_video, lip_sync.
+- Money: provider fal is paid and the default (auto = cheapest with a key: default for edits and clips); local makes
+  free sketches without a key. dry_run gives plan and price; tell the user the price before a clip or more than 20
+  pictures. max_cost_usd refuses what is dearer.
+- What makes something also takes generate_image's seed, resubmit, no_faces, minor, wait_seconds.
+- A result says per generation: state, paid, cost_usd, outputs (absolute paths) and, at the end, `next`: do it. States:
+  queued, submitting, running, fetching (wait: get_generations), succeeded, skipped_existing (was there, nothing paid),
+  failed, cancelled, expired, unknown.
+- Work goes on when a call ends. Repeating a call is safe: it joins what runs and skips what exists. Do not poll faster
+  than poll_after_seconds.
+- unknown = the provider may have billed it. Never retry it by yourself: the user decides between get_generations
+  resolve = resubmit (may be billed twice), attach (with the receipt from the provider's dashboard) and abandon.
+- Pictures of people leave the machine only with consent. Ask the user; pass their own words as `consent`, or no_faces
+  if they say nobody is shown. Never invent consent. minor: a child is shown, refused.
+- Inputs: paths in the workspace, https, or generation ids. Look at a result with view_generation.
 - Reply to the user in Vietnamese with diacritics: `message`, `warnings`, notes and errors already are; show `message`,
-  the paths and the cost as they are. Field names, ids, paths and model names stay untouched.
+  paths and cost as they are. Field names, ids, paths and model names stay untouched.
 """
 
 

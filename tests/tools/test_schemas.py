@@ -16,7 +16,7 @@ from hoasi.tools import REGISTRY, model_visible_bytes, snapshot, tools
 from hoasi.tools.__main__ import main, stale, write
 
 SCHEMAS = Path(__file__).parents[2] / "schemas" / "tools"
-VISIBLE_BYTES = 6418
+VISIBLE_BYTES = 11_200
 """Today's size. Lower it when it falls; raise it only on purpose: 14 tools must fit into 12,000."""
 
 
@@ -84,8 +84,8 @@ def test_the_hints_are_true(name: str) -> None:
 def test_choices_come_from_the_house() -> None:
     """A new provider or style needs no change in a tool."""
     fields = schema("generate_image")["inputSchema"]["properties"]
-    assert fields["provider"]["enum"] == list(PROVIDERS)
-    assert fields["style"]["enum"] == list(style_names())
+    assert fields["provider"]["enum"] == ["auto", *PROVIDERS]
+    assert fields["style"]["examples"] == list(style_names())
 
 
 def test_instructions_fit_every_client() -> None:

@@ -12,18 +12,26 @@ from typing import Annotated, Any
 
 import typer
 
-from hoasi.cli import consent, doctor, generate, models, serve, settle, show
+from hoasi.cli import clips, consent, demo, doctor, edit, generate, models, push, serve, settle, show, styles, swap
 from hoasi.cli.frame import Command, Group, Root, call_of, refuse_silence
 
 app = typer.Typer(name="hoasi", cls=Root, help="help.hoasi", add_completion=False, invoke_without_command=True)
 consents = typer.Typer(
     name="consent", cls=Group, help="help.consent", invoke_without_command=True, callback=refuse_silence
 )
+looks = typer.Typer(
+    name="styles", cls=Group, help="help.styles.group", invoke_without_command=True, callback=refuse_silence
+)
 
 SHARED = "help.heads.shared"
 
 COMMANDS: dict[str, Callable[..., Any]] = {
     "generate": generate.generate,
+    "edit": edit.edit,
+    "swap-face": swap.swap_face,
+    "video": clips.video,
+    "extend": clips.extend,
+    "lip-sync": clips.lip_sync,
     "list": show.list_,
     "show": show.show,
     "resume": settle.resume,
@@ -32,19 +40,34 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "doctor": doctor.doctor,
     "serve": serve.serve,
     "sandbox": serve.sandbox,
-    "demo": generate.demo,
+    "demo": demo.demo,
 }
+WORKFLOWS = frozenset({"edit", "swap-face", "video", "extend", "lip-sync"})
+"""Their texts are kept together."""
 CONSENT_COMMANDS: dict[str, Callable[..., Any]] = {
     "add": consent.add,
     "list": consent.show,
     "revoke": consent.revoke,
 }
 
+STYLE_COMMANDS: dict[str, Callable[..., Any]] = {
+    "list": styles.list_,
+    "show": styles.show,
+    "add": styles.add,
+    "update": styles.update,
+    "remove": styles.remove,
+}
+
 for name, function in COMMANDS.items():
-    app.command(name, cls=Command, help=f"help.{name}")(function)
+    key = f"help.make.{name.replace('-', '_')}" if name in WORKFLOWS else f"help.{name}"
+    app.command(name, cls=Command, help=key)(function)
+app.command("push", cls=Command, help="help.s3.push")(push.push)
 for name, function in CONSENT_COMMANDS.items():
     consents.command(name, cls=Command, help=f"help.consent_{name}")(function)
 app.add_typer(consents)
+for name, function in STYLE_COMMANDS.items():
+    looks.command(name, cls=Command, help=f"help.styles.{name}")(function)
+app.add_typer(looks)
 
 
 @app.callback()

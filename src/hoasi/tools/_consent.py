@@ -79,10 +79,16 @@ async def settle(studio: Studio, ask: Ask, permission: object) -> None:
     if said is None:
         return
     if said.shows == "no_consent":
-        raise ConsentMissing("consent_declined", pictures=", ".join(ask.references) or "-")
+        raise ConsentMissing("consent_declined", pictures=_pictures(ask))
     asked = ask.model_copy(update={"by": "elicitation"})
     if said.shows == "minor":
         await studio.record_consent(asked, minor=True)
-        raise ConsentMissing("consent_refused_minor", picture=", ".join(ask.references) or "-")
+        raise ConsentMissing("consent_refused_minor", picture=_pictures(ask))
     words = "" if said.shows == "no_face" else (said.words.strip() or say("consent_form.consent_given"))
     await studio.record_consent(asked, words=words, no_faces=said.shows == "no_face")
+
+
+def _pictures(ask: Ask) -> str:
+    """What was asked about, as the caller wrote it."""
+    written = [*ask.references, *(given.written for request in ask.requests for given in request.given)]
+    return ", ".join(dict.fromkeys(filter(None, written))) or "-"

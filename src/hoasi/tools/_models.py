@@ -40,6 +40,8 @@ class Models(Record):
 
     message: str
     models: tuple[Model, ...]
+    styles: dict[str, str] = {}
+    """Styles of this workspace: id -> title. The house's are named by generate_image."""
 
 
 def model_of(card: Card, settings: Settings) -> Model:

@@ -3,40 +3,49 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import Field
+from pydantic.json_schema import SkipJsonSchema
 
 from hoasi.ask import Ask
-from hoasi.catalogue import PROVIDERS
 from hoasi.sources.prompt import style_names
 from hoasi.tools._door import Parameters
+from hoasi.workflows import Workflow
+
+T = TypeVar("T")
+W = TypeVar("W", bound=Workflow)
 
 Seconds = Annotated[float | None, Field(ge=0, le=3600, description="default fits the client")]
 Only = Annotated[tuple[str, ...], Field(description="scene ids")]
+Unsaid = Annotated[T, SkipJsonSchema()]
+"""Taken, but not told once more: generate_image names it, and every byte of a schema is read in every session."""
 
 
-class Making(Parameters):
-    """Options of every tool that makes pictures; all may be left out."""
-
-    known: ClassVar[frozenset[str]] = frozenset(
-        {
-            *("job_id", "provider", "model", "num_images", "aspect_ratio", "reference_images", "style", "overwrite"),
-            *("dry_run", "max_cost_usd", "wait_seconds", "minor"),
-        }
-    )
-    """Explained by generate_image; elsewhere their names are enough."""
+class _Maker(Parameters):
+    """Where it goes, and who makes it."""
 
     job_id: Annotated[str | None, Field(description="files land in jobs/<job_id>/")] = None
     provider: Annotated[
-        str | None, Field(description="default fal; local: free sketch", json_schema_extra={"enum": [*PROVIDERS]})
+        str | None,
+        Field(description="default fal (edits, clips: auto, the cheapest); local: free sketch; see list_models"),
     ] = None
     model: Annotated[str | None, Field(description="see list_models")] = None
     seed: int | None = None
+
+
+class _Pictures(_Maker):
+    """What only prompts for pictures take."""
+
     num_images: Annotated[int | None, Field(ge=1, description="per prompt, default 1")] = None
     aspect_ratio: Annotated[str | None, Field(description="like 9:16")] = None
     reference_images: Annotated[tuple[str, ...], Field(description="paths or https URLs")] = ()
-    style: Annotated[str | None, Field(json_schema_extra={"enum": [*style_names()]})] = None
+    style: Annotated[str | None, Field(description="or yours", json_schema_extra={"examples": [*style_names()]})] = None
+
+
+class _Safety(Parameters):
+    """What it may cost, and who has agreed."""
+
     overwrite: Annotated[bool, Field(description="buy again what exists")] = False
     resubmit: Annotated[bool, Field(description="retry `unknown`, may bill twice")] = False
     dry_run: Annotated[bool, Field(description="plan and price, free")] = False
@@ -46,6 +55,18 @@ class Making(Parameters):
     minor: Annotated[bool, Field(description="a minor is shown: refused")] = False
     wait_seconds: Seconds = None
 
+
+class Making(_Safety, _Maker):
+    """Options of every tool that makes something; all may be left out."""
+
+    known: ClassVar[frozenset[str]] = frozenset(
+        {
+            *("job_id", "provider", "model", "num_images", "aspect_ratio", "reference_images", "style", "overwrite"),
+            *("dry_run", "max_cost_usd", "wait_seconds", "minor"),
+        }
+    )
+    """Explained by generate_image; elsewhere their names are enough."""
+
     @abstractmethod
     def ask(self, client: str) -> Ask:
         """The call as the Studio takes it."""
@@ -53,11 +74,51 @@ class Making(Parameters):
     def _ask(self, client: str, **own: Any) -> Ask:
         """The shared options, and what the tool itself knows."""
         shared = self.model_dump(include=_SHARED)
-        options = {"references": self.reference_images, "by": "argument", "client": client or "mcp"}
-        return Ask.model_validate({**shared, **options, **own})
+        return Ask.model_validate({**shared, "by": "argument", "client": client or "mcp", **own})
 
 
-_SHARED = {
-    *("job_id", "provider", "model", "seed", "num_images", "aspect_ratio", "style", "overwrite", "resubmit"),
-    *("max_cost_usd", "consent", "no_faces", "minor"),
-}
+_SHARED = {"job_id", "overwrite", "resubmit", "max_cost_usd", "consent", "no_faces", "minor"}
+
+
+class Painting(Making, _Pictures):
+    """Options of the tools that make pictures from prompts. The bases' order is that in which an agent reads them."""
+
+    def _ask(self, client: str, **own: Any) -> Ask:
+        options = self.model_dump(include=_PAINTED) | {"references": self.reference_images}
+        return super()._ask(client, **{**options, **own})
+
+
+_PAINTED = {"provider", "model", "seed", "num_images", "aspect_ratio", "style"}
+
+
+class Working(Making):
+    """Options of the tools that are a workflow each; they speak of one scene at most."""
+
+    known: ClassVar[frozenset[str]] = Making.known | {"scene_id", "consent"}
+
+    scene_id: str = ""
+    seed: Unsaid[int | None] = None
+    resubmit: Unsaid[bool] = False
+    no_faces: Unsaid[bool] = False
+    minor: Unsaid[bool] = False
+    wait_seconds: Unsaid[Seconds] = None
+
+    @abstractmethod
+    def work(self) -> Workflow:
+        """The workflow with what was given."""
+
+    def ask(self, client: str) -> Ask:
+        """The workflow's requests.
+
+        Raises:
+            WrongInput: parameters that contradict each other.
+        """
+        return self._ask(client, requests=self.work().requests())
+
+    def _given(self, *names: str) -> dict[str, Any]:
+        """What was said of these parameters, and of maker, seed and scene."""
+        return self.model_dump(include={*names, *Workflow.model_fields}, exclude_unset=True)
+
+    def _as(self, kind: type[W]) -> W:
+        """The workflow whose fields are named like the tool's parameters."""
+        return kind.model_validate(self._given(*kind.model_fields))

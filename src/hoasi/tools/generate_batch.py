@@ -14,7 +14,7 @@ from hoasi.record import Record
 from hoasi.records import Request, Scene
 from hoasi.sources import refuse_unknown
 from hoasi.tools._consent import Permission
-from hoasi.tools._options import Making, Only
+from hoasi.tools._options import Only, Painting
 from hoasi.tools._results import Answer
 from hoasi.tools._waiting import make
 
@@ -30,7 +30,7 @@ class Prompt(Record):
     reference_images: tuple[str, ...] | None = None
 
 
-class Call(Making):
+class Call(Painting):
     """A file of prompts, or the prompts themselves."""
 
     prompts_toml: Annotated[str | None, Field(description="path of an image_prompts.toml")] = None

@@ -10,12 +10,12 @@ from pydantic import Field
 from hoasi.ask import Ask
 from hoasi.errors import WrongInput
 from hoasi.tools._consent import Permission
-from hoasi.tools._options import Making, Only
+from hoasi.tools._options import Only, Painting
 from hoasi.tools._results import Answer
 from hoasi.tools._waiting import make
 
 
-class Call(Making):
+class Call(Painting):
     """A creative plan, or the job that holds it."""
 
     creative_plan: Annotated[str | None, Field(description="path; default: the job's")] = None

@@ -9,12 +9,12 @@ from pydantic import Field
 
 from hoasi.ask import Ask
 from hoasi.tools._consent import Permission
-from hoasi.tools._options import Making
+from hoasi.tools._options import Painting
 from hoasi.tools._results import Answer
 from hoasi.tools._waiting import make
 
 
-class Call(Making):
+class Call(Painting):
     """One prompt."""
 
     known = frozenset()

@@ -1,0 +1,23 @@
+"""Floor 3, workflows: pictures are changed as a prompt says."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from hoasi.records import Request
+from hoasi.workflows._editing import Editing
+
+
+class EditImage(Editing):
+    """Change or combine 1 to 10 pictures; the prompt calls them `<<<image_1>>>`, `<<<image_2>>>` and so on.
+
+    Costs one picture a result. A number without its picture is refused, a picture that is never named is reported.
+    """
+
+    takes: ClassVar[tuple[int, int]] = (1, 10)
+
+    prompt: str
+
+    def requests(self) -> tuple[Request, ...]:
+        """The one edit."""
+        return (self._edit(self.prompt),)
