@@ -24,7 +24,9 @@ from hoasi.errors import (
 )
 from hoasi.providers import fal_replies
 from hoasi.providers._outcomes import Handle, Order, Pending, Ready, Sent, TryAgain, refusal
-from hoasi.providers.fal import Fal, body
+from hoasi.providers.fal import Fal
+from hoasi.providers.fal_body import body
+from hoasi.records import Planned
 from hoasi.sandbox import Fault, Sandbox
 from hoasi.sandbox.fal_inputs import known_ids
 from hoasi.street import Reply, ReplyLost, Street
@@ -58,7 +60,7 @@ def card(model: str) -> Card:
     return load("fal").card(model)
 
 
-def order(model: str, *, references: int = 0, **asked: object) -> Order:
+def order(model: str, *, references: int = 0, **asked: Any) -> Order:
     return order_of(planned(card(model), references=references, **asked))
 
 

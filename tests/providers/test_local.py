@@ -10,7 +10,8 @@ from PIL import Image
 from contract import ProviderContract, planned
 from hoasi.catalogue import load
 from hoasi.providers._outcomes import Done, Order
-from hoasi.providers.local import Local, frame
+from hoasi.providers.local import MAKES, Local
+from hoasi.providers.local_pictures import frame
 from hoasi.records import Planned
 from hoasi.street import Street
 from hoasi.wire import Wire
@@ -38,7 +39,13 @@ def test_it_needs_nothing() -> None:
     """No key, no address, no price."""
     local = Local()
     assert (local.secrets, local.origins, local.auth("x")) == ((), {}, {})
-    assert planned(CARD).price.usd == 0.0
+    assert all(planned(card).price.usd == 0.0 for card in load("local").cards)
+
+
+def test_what_its_cards_offer_is_made() -> None:
+    """Every operation of a card has its maker, and no maker is without a card."""
+    assert {operation for card in load("local").cards for operation in card.operations} == set(MAKES)
+    assert set(load("local").defaults) == set(MAKES)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +78,7 @@ def test_the_scene_and_the_references_are_told_to_the_frame() -> None:
         "shot_types": ["top-down"],
         "narrative_role": "hook",
     }
-    told = frame(planned(CARD, references=2, scene=scene, seed=0, first_idx=4, num_images=2), 1)
+    told = frame(planned(CARD, references=2, scene=scene, seed=0, first_idx=4, num_images=2), 1, "SKETCH")
     assert (told.scene_id, told.intent, told.mood, told.shot_types) == ("SC_02", "A cup", ("warm",), ("top-down",))
     assert (told.narrative_role, told.references, told.index, told.count, told.seed) == ("hook", 2, 5, 2, 1)
-    assert frame(planned(CARD), 0).intent == "a kite"
+    assert (told.mark, frame(planned(CARD), 0, "").intent) == ("SKETCH", "a kite")

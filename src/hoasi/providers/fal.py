@@ -2,24 +2,27 @@
 
 Submit goes to the full model id; status, result and cancel live under owner/alias only. A failure is `COMPLETED` with
 an error, its details are in the result's body. fal knows no idempotency key and no dependable look-up of a lost
-receipt, so there is no `find`: a lost reply stays `unknown`.
+receipt, so there is no `find`: a lost reply stays `unknown`. A report (webhook) is only a reason to ask at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import quote
 
-from hoasi.catalogue import load
+from hoasi import webhooks
 from hoasi.errors import PaymentUnknown
 from hoasi.given import Input
 from hoasi.providers import fal_replies
 from hoasi.providers._outcomes import Done, Handle, Order, Pending, Ready, TryAgain
 from hoasi.providers._provider import Way
+from hoasi.providers.fal_body import FIELDS, body
 from hoasi.record import Medium
 from hoasi.records import Planned
 
 if TYPE_CHECKING:
+    from hoasi.street import Reply
     from hoasi.wire import Wire
 
 _STILL = "Request is still in progress"
@@ -27,7 +30,7 @@ _NAMESPACES = {"workflows", "comfy"}
 
 
 class Fal:
-    """See `_provider.Provider`; optional: follows, watches, cancels, uploads."""
+    """See `_provider.Provider`; optional: follows, watches, cancels, calls back, uploads."""
 
     name = "fal"
     origins = {"": "https://queue.fal.run", "rest": "https://rest.fal.ai", "cdn": "https://v3.fal.media"}
@@ -36,18 +39,9 @@ class Fal:
     concurrency = 2
     regions: ClassVar[dict[str, dict[str, str]]] = {}
     ways: ClassVar[dict[Medium, Way]] = {"image": "upload", "video": "upload", "audio": "upload"}
-    fields = {
-        "prompt": "prompt",
-        "negative_prompt": "negative_prompt",
-        "num_images": "num_images",
-        "seed": "seed",
-        "aspect_ratio": "aspect_ratio",
-        "size": "image_size",
-        "resolution": "resolution",
-        "output_format": "output_format",
-        "references": "image_urls",
-        "reference": "image_url",
-    }
+    fields = FIELDS
+    callback_secrets: tuple[str, ...] = ()
+    callback_keys = ("rest", ".well-known/jwks.json")
     upload_life_s = 6 * 24 * 3600.0
 
     def auth(self, key: str) -> dict[str, str]:
@@ -56,7 +50,7 @@ class Fal:
 
     async def submit(self, wire: Wire, order: Order) -> Handle | Done:
         """One POST with the model's input as the whole body; the receipt is the request id and its addresses."""
-        reply = await wire.pay(wire.url("", order.planned.model), json=body(order))
+        reply = await wire.pay(wire.url("", order.planned.model) + _reported(order), json=body(order))
         if not reply.is_ok:
             raise fal_replies.refused(reply)
         if not isinstance(reply.fields.get("request_id"), str):
@@ -108,27 +102,24 @@ class Fal:
             raise TryAgain(put.status)
         return str(start.fields["file_url"])
 
+    def keys_of(self, reply: Reply) -> tuple[bytes, ...]:
+        """The ED25519 keys of a JWKS."""
+        return webhooks.fal_keys(reply.body)
+
+    def report(
+        self, headers: Mapping[str, str], body: bytes, keys: Sequence[bytes], now: float
+    ) -> tuple[str, str | None]:
+        """One delivery; fal sends the same request id again after a retry, so it is the report's own id too."""
+        return webhooks.fal(headers, body, keys=keys, now=now), webhooks.request_of_fal(body)
+
     def attach(self, planned: Planned, receipt: str) -> Handle:
         """A request id as the fal dashboard shows it."""
         return Handle({"model": planned.model, "request_id": receipt.strip()})
 
 
-def body(order: Order) -> dict[str, Any]:
-    """The model's input: our parameters under fal's names."""
-    card = load("fal").card(order.planned.model)
-    sent = {Fal.fields[name]: _value(name, value) for name, value in order.planned.parameters.items()}
-    urls = [item.url for item in order.of("source", "face", "reference")]
-    if urls and card.references == 1:
-        return {**sent, Fal.fields["reference"]: urls[0]}
-    return {**sent, Fal.fields["references"]: urls} if urls else sent
-
-
-def _value(name: str, value: Any) -> Any:
-    """`1080x1920` becomes an object; named sizes and everything else stay."""
-    width, _, height = str(value).partition("x")
-    if name == "size" and width.isdigit() and height.isdigit():
-        return {"width": int(width), "height": int(height)}
-    return value
+def _reported(order: Order) -> str:
+    """The query that asks for a report; empty where nobody listens."""
+    return f"?fal_webhook={quote(order.callback_url, safe='')}" if order.callback_url else ""
 
 
 def _url(wire: Wire, receipt: dict[str, Any], what: str) -> str:

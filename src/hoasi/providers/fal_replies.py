@@ -96,13 +96,17 @@ def status(event: dict[str, Any]) -> Pending | Ready:
 
 def done(reply: Reply, ready: Ready) -> Done:
     """The media of a result; a result without any is a failure."""
-    images = reply.fields.get("images")
-    listed = images if isinstance(images, list) else [reply.fields.get("image"), reply.fields.get("video")]
+    listed = [item for name in ("images", "image", "video") for item in _listed(reply.fields.get(name))]
     found = [item for item in listed if isinstance(item, dict) and isinstance(item.get("url"), str)]
     if not found:
         raise ProviderRefused("no_media", provider="fal", detail=ready.error or ready.error_type, paid="unknown")
     facts = {name: reply.fields[name] for name in ("seed",) if isinstance(reply.fields.get(name), int)}
     return Done(tuple(Output(url=item["url"]) for item in found), facts)
+
+
+def _listed(media: object) -> list[Any]:
+    """Pictures come as a list or alone, clips alone or (of one family) as a list."""
+    return media if isinstance(media, list) else [media]
 
 
 def unanswered(reply: Reply) -> Exception:

@@ -1,20 +1,31 @@
-"""Translator for the key-less provider: storyboard frames drawn on this machine. Free, offline, always there."""
+"""Translator for the key-less provider: sketches made on this machine. Free, offline, always there.
+
+Storyboard frames and previews of face swaps (`local_pictures`), and clips without any model (`local_clips`).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
 
 import anyio.to_thread
 
-from hoasi.messages import say
+from hoasi.providers import local_clips, local_pictures
 from hoasi.providers._outcomes import Done, Order
 from hoasi.providers._provider import Way
 from hoasi.record import Medium
-from hoasi.records import Output, Planned, Scene
 
 if TYPE_CHECKING:
-    from hoasi.media.storyboard import Frame
+    from hoasi.records import Output
     from hoasi.wire import Wire
+
+MAKES: dict[str, Callable[[Order], list[Output]]] = {
+    "generate_image": local_pictures.frames,
+    "swap_face": local_pictures.swapped,
+    "text_to_video": local_clips.from_words,
+    "image_to_video": local_clips.from_picture,
+    "extend_video": local_clips.longer,
+}
 
 
 class Local:
@@ -32,6 +43,10 @@ class Local:
         "seed": "seed",
         "scene": "scene_id, intent, mood, shot_types, narrative_role",
         "references": "references",
+        "first_frame": "picture",
+        "video": "clip_path",
+        "duration_s": "duration_s",
+        "extend_direction": "direction",
     }
     regions: ClassVar[dict[str, dict[str, str]]] = {}
     ways: ClassVar[dict[Medium, Way]] = {"image": "inline", "video": "inline", "audio": "inline"}
@@ -41,35 +56,9 @@ class Local:
         return {}
 
     async def submit(self, wire: Wire, order: Order) -> Done:  # noqa: ARG002  (nothing leaves this machine)
-        """Draw the frames in a worker thread."""
-        pictures = await anyio.to_thread.run_sync(_draw, order.planned)
-        return Done(tuple(Output(data=picture, media_type="image/png") for picture in pictures))
+        """Draw or film in a worker thread: the same request gives the same bytes.
 
-
-def _draw(planned: Planned) -> list[bytes]:
-    from hoasi.media.storyboard import render_png
-
-    return [render_png(frame(planned, k)) for k in range(len(planned.stems))]
-
-
-def frame(planned: Planned, k: int) -> Frame:
-    """What the k-th picture of a generation shows; without a scene the prompt is its intent."""
-    from hoasi.media.storyboard import Frame
-
-    scene = Scene.model_validate(planned.parameters.get("scene", {}))
-    width, _, height = str(planned.parameters.get("size", "1080x1920")).partition("x")
-    return Frame(
-        width=int(width),
-        height=int(height),
-        seed=planned.seed + k,
-        scene_id=scene.id,
-        intent=scene.visual_intent or planned.prompt,
-        mood=scene.mood,
-        shot_types=scene.shot_types,
-        narrative_role=scene.narrative_role,
-        index=planned.request.first_idx + k,
-        count=len(planned.stems),
-        references=len(planned.inputs),
-        mark=say("storyboard.mark"),
-        footer=say("storyboard.footer", ratio=planned.request.aspect_ratio or "-", seed=planned.seed),
-    )
+        Raises:
+            NotSupported: `media_extra_missing`. FileBroken: an input cannot be used. Nothing was made, nothing paid.
+        """
+        return Done(tuple(await anyio.to_thread.run_sync(MAKES[order.planned.operation], order)))
