@@ -19,6 +19,7 @@ from hoasi.providers import provider
 from hoasi.providers._outcomes import Done, Order, Pending, Ready, Sent
 from hoasi.record import Paid
 from hoasi.records import Generation, Planned, Problem, State, iso
+from hoasi.shapes import pixels
 from hoasi.shop import Shop, is_called_back
 
 log = logging.getLogger("hoasi.engine")
@@ -204,10 +205,13 @@ class Line:
     def fail(self, error: HoasiError) -> None:
         """End with an error; a failure that cost nothing after `stop` is a cancellation.
 
-        What was made once stays made: that its harmed files cannot be had again just now is noted beside it.
+        What was made once stays made: that its harmed files cannot be had again just now is noted beside it. And what
+        had all arrived before the rest of its reply was lost is there, and paid.
         """
         if len(self.generation.artifacts) == len(self.planned.stems):
-            return self.end(State.SUCCEEDED, problem=self._kept(error.problem()))
+            is_first = self.generation.finished_at is None
+            said = {"paid": "yes", "cost_usd": self.planned.price.usd, "problem": None}
+            return self.end(State.SUCCEEDED, **(said if is_first else {"problem": self._kept(error.problem())}))
         paid = self._was_paid(error)
         if self.is_stop_wanted and paid == "no":
             error = Cancelled("cancelled")
@@ -233,6 +237,7 @@ class Line:
             owner=self.shop.owner,
             media=planned.media,
             asked_ratio=planned.request.aspect_ratio,
+            asked_size=pixels(planned.parameters.get("target_size")),
             provenance=Provenance(
                 generation_id=self.generation.id,
                 provider=planned.provider,

@@ -466,8 +466,10 @@ async def test_a_picture_that_came_is_kept_though_its_stream_breaks(
     """The end of the reply is lost, the picture is not, and it is not bought again."""
     sandbox.faults.add(fault("submit", "truncated"))
     async with open_studio(**environ) as studio:
-        await studio.generate(drawn())
-        await studio.generate(drawn())
+        first = (await studio.generate(drawn())).generations[0]
+        again = (await studio.generate(drawn())).generations[0]
+    assert (first.state, first.paid, first.cost_usd, len(first.outputs)) == ("succeeded", "yes", first.estimate_usd, 1)
+    assert (again.state, again.paid, again.cost_usd) == ("skipped_existing", "no", 0.0)
     assert (len(pictures(workspace)), sandbox.stats()["posts_received"]) == (1, 1)
 
 
