@@ -175,6 +175,13 @@ def _is_ours(old: bytes, memory: Memory) -> bool:
     return len(old) == memory.size_bytes and _ends(old, memory.head_bytes) == memory.ends_sha256
 
 
+def amended(memory: Memory | None, old: bytes, new: bytes) -> Memory | None:
+    """What to remember after rows below the header were amended; as it was where `old` is not how we left the file."""
+    if memory is None or not _is_ours(old, memory):
+        return memory
+    return memory.model_copy(update={"size_bytes": len(new), "ends_sha256": _ends(new, memory.head_bytes)})
+
+
 def _imported(text: str, next_number: int) -> _Log:
     """A file that is not remembered, read whole.
 
