@@ -49,3 +49,13 @@ class Reply(Record):
     next: str = ""
     poll_after_seconds: float | None = None
     error: ErrorView | None = None
+
+
+class Progress(Record):
+    """How far some generations are, in numbers."""
+
+    total: int
+    done: int
+    failed: int
+    working: int
+    queued: int

@@ -16,11 +16,12 @@ from hoasi.catalogue import Card, Catalogue
 from hoasi.errors import NotSupported
 from hoasi.given import Input
 from hoasi.messages import say
+from hoasi.options import options
 from hoasi.pricing import price_of
 from hoasi.record import Record
 from hoasi.records import Planned, Request
-from hoasi.requirements import PICTURES, SEEDS, check, faces, marked, options, spelled, unnamed
-from hoasi.shapes import size
+from hoasi.requirements import PICTURES, SEEDS, check, faces, marked, spelled, unnamed
+from hoasi.shapes import nearest, size
 
 CAPS_S = {"image": 300.0, "video": 600.0}
 """How long a generation is followed unless its card says otherwise."""
@@ -63,7 +64,7 @@ def plan_request(
     prompt, spoken = marked(prompt, card, pictures), prompt
     inputs = faces(request, inputs)
     check(request, card, inputs, prompt)
-    notes += _unsaid(request, spoken, pictures)
+    notes += _unsaid(request, spoken, pictures) if "prompt" in card.accepts else ()
     chunks = _chunks(request.num_images, card)
     planned = []
     for number, count in enumerate(chunks):
@@ -110,6 +111,7 @@ def _of_card(card: Card, request: Request) -> dict[str, Any]:
         "operation": request.operation,
         "media": card.media,
         "expected_s": card.typical_s,
+        "poll_s": card.poll_s,
         "cap_s": CAPS_S[card.media] if card.cap_s is None else card.cap_s,
         "refusals": REFUSALS.get(request.operation, 3),
         "slots": request.num_images if card.slots == "images" else 1,
@@ -172,6 +174,8 @@ def _lost(request: Request, card: Card) -> tuple[str, ...]:
         notes.append(say("note.seed_not_sent", model=card.id))
     if request.aspect_ratio is not None and card.sizes.kind == "none":
         notes.append(say("note.shape_not_sent", model=card.id, ratio=request.aspect_ratio))
+    if "lora_file" in request.look and "look" not in card.accepts:
+        notes.append(say("note.style.lora_not_sent", model=card.id, style=request.style))
     return tuple(notes)
 
 
@@ -190,9 +194,13 @@ def _parameters(request: Request, card: Card, prompt: str) -> dict[str, Any]:
         "resolution": request.resolution,
         "output_format": request.output_format or ("png" if "png" in card.formats else None),
         "scene": request.scene.model_dump(mode="json", exclude_defaults=True),
+        "loras": [lora.model_dump(exclude_defaults=True) for lora in request.loras] or None,
+        "look": request.look or None,
     }
     kept = {name: value for name, value in given.items() if value is not None and name in card.accepts}
-    return kept | options(request, card) | size(request.aspect_ratio, card)
+    chosen = options(request, card)
+    ratio = nearest(chosen.get("target_size"), card) if request.aspect_ratio is None else request.aspect_ratio
+    return kept | chosen | size(ratio, card)
 
 
 def _derived_seed(request: Request, card: Card, parameters: dict[str, Any], shas: list[str]) -> int:

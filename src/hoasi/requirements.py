@@ -7,10 +7,11 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from hoasi.catalogue import Card, Limits, Option
+from hoasi.catalogue import Card, Limits
 from hoasi.errors import NotSupported, WrongInput
 from hoasi.given import Input
 from hoasi.messages import say
+from hoasi.options import options, shown
 from hoasi.record import OptionValue
 from hoasi.records import Request
 
@@ -23,8 +24,6 @@ MIN_FACE = 80
 """Pixels of a face's shorter side below which a swap could only guess."""
 CLEAR_FACE = 120
 """From here on a cutting around it may be enlarged to what a model needs."""
-OUR_OPTIONS = {"swap_face": frozenset({"face_index"})}
-"""Options that we carry out ourselves: no model has to know them."""
 _WORDLESS = frozenset({"image_to_video", "motion_control", "extend_video", "lip_sync"})
 """Operations that need no prompt."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -59,6 +58,8 @@ def check(request: Request, card: Card, inputs: Sequence[Input], prompt: str) ->
 def _check_words(request: Request, card: Card, prompt: str) -> None:
     is_needed = "prompt" in card.needs or (request.operation not in _WORDLESS and "prompt" in card.accepts)
     if not request.prompt.strip() and is_needed:
+        if request.operation in _WORDLESS:
+            raise NotSupported("prompt_needed", model=card.id)
         raise WrongInput("prompt_empty", where=request.origin)
     if request.prompt.strip() and "prompt" not in card.accepts:
         raise NotSupported("parameter_not_supported", model=card.id, parameter="prompt")
@@ -69,8 +70,9 @@ def _check_words(request: Request, card: Card, prompt: str) -> None:
 
 
 def spelled(request: Request, card: Card) -> Request:
-    """The request with its resolution as this model writes it (2k, 2K)."""
-    same = [name for name in card.resolutions if name.lower() == (request.resolution or "").strip().lower()]
+    """The request with its resolution, or the preferred one, as this model writes it (2k, 2K)."""
+    wanted = (request.resolution or request.prefers.get("resolution", "")).strip().lower()
+    same = [name for name in card.resolutions if name.lower() == wanted]
     return request.model_copy(update={"resolution": same[0]}) if same else request
 
 
@@ -104,7 +106,7 @@ def _check_together(request: Request, card: Card, chosen: dict[str, OptionValue]
     facts |= {"operation": request.operation}
     for pair in card.forbids:
         if all(_is_so(facts.get(name), value) for name, value in pair.items()):
-            words = ", ".join(f"{name}={_text(value)}" if value is not True else name for name, value in pair.items())
+            words = ", ".join(f"{name}={shown(value)}" if value is not True else name for name, value in pair.items())
             raise NotSupported("forbidden_together", model=card.id, values=words)
 
 
@@ -183,14 +185,15 @@ def _check_length(item: Input, limits: Limits, facts: dict[str, Any]) -> None:
 
 def _check_origin(item: Input, limits: Limits, facts: dict[str, Any]) -> None:
     """Some calls take only what some models of the same provider made, by its id there."""
-    if not limits.models:
-        return
     remote = item.remote
-    if remote is None or not remote.id:
+    if limits.models and (remote is None or not remote.id):
         raise NotSupported("input_not_theirs", models=", ".join(limits.models), **facts)
-    if remote.model and remote.model not in limits.models:
+    if limits.models and remote is not None and remote.model and remote.model not in limits.models:
         raise NotSupported("input_model", made_by=remote.model, models=", ".join(limits.models), **facts)
-    if limits.max_age_days is not None and remote.age_days is not None and remote.age_days > limits.max_age_days:
+    if limits.max_age_days is None or remote is None or remote.age_days is None:
+        return
+    is_elsewhere = not limits.models and item.written.startswith("https://")
+    if remote.age_days > limits.max_age_days and not is_elsewhere:
         raise NotSupported("input_expired", days=f"{remote.age_days:.0f}", limit=f"{limits.max_age_days:g}", **facts)
 
 
@@ -207,58 +210,6 @@ def _check_file(item: Input, limits: Limits, facts: dict[str, Any]) -> None:
         raise NotSupported("input_too_heavy", **sizes, **facts)
     if limits.media_types and item.media_type not in limits.media_types:
         raise NotSupported("input_type", media_type=item.media_type, allowed=", ".join(limits.media_types), **facts)
-
-
-# ---------------------------------------------------------------------- options
-
-
-def options(request: Request, card: Card) -> dict[str, OptionValue]:
-    """The model's further parameters: what was asked for, else its defaults.
-
-    Raises:
-        NotSupported: the model has no such parameter, or not this value.
-    """
-    ours = OUR_OPTIONS.get(request.operation, frozenset())
-    if unknown := sorted(request.options.keys() - card.options.keys() - ours):
-        raise NotSupported(
-            "option_not_supported", model=card.id, parameter=unknown[0], allowed=", ".join(card.options) or "-"
-        )
-    asked = {name: request.options.get(name, option.default) for name, option in card.options.items()}
-    return {name: _value(card, name, value) for name, value in asked.items() if value is not None}
-
-
-def _value(card: Card, name: str, value: OptionValue) -> OptionValue:
-    """The value as the card writes it (a 5 may come as 5.0 or "5")."""
-    option = card.options[name]
-    if option.choices:
-        same = [choice for choice in option.choices if _text(choice) == _text(value)]
-        if not same:
-            raise _not_allowed(card, name, value, ", ".join(map(_text, option.choices)))
-        return same[0]
-    return _in_range(card, name, value, option) if (option.least, option.most) != (None, None) else value
-
-
-def _in_range(card: Card, name: str, value: OptionValue, option: Option) -> OptionValue:
-    least = float("-inf") if option.least is None else option.least
-    most = float("inf") if option.most is None else option.most
-    allowed = f"{least:g}..{most:g}"
-    try:
-        number = float(value)
-    except ValueError as error:
-        raise _not_allowed(card, name, value, allowed) from error
-    if isinstance(value, bool) or not least <= number <= most or (option.is_whole and number != int(number)):
-        raise _not_allowed(card, name, value, allowed)
-    return int(number) if option.is_whole else number
-
-
-def _not_allowed(card: Card, name: str, value: OptionValue, allowed: str) -> NotSupported:
-    return NotSupported("value_not_supported", model=card.id, parameter=name, value=str(value)[:80], allowed=allowed)
-
-
-def _text(value: OptionValue) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f"{value:g}" if isinstance(value, int | float) else value.strip().lower()
 
 
 def _one_of(card: Card, name: str, value: str | None, allowed: tuple[str, ...]) -> None:

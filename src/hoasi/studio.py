@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
 from hoasi import gates, replies, settings
-from hoasi.answers import Reply
+from hoasi.answers import Progress, Reply
 from hoasi.ask import Ask
 from hoasi.errors import NotFound, WrongInput
 from hoasi.given import Given, Input
@@ -19,24 +19,15 @@ from hoasi.ledger import Ledger
 from hoasi.messages import speak
 from hoasi.preparing import ReadInputs, prepare
 from hoasi.reading import Known, Look, Reader, ReadFile
-from hoasi.record import Medium, Record
+from hoasi.record import Medium
 from hoasi.records import Batch, Generation, Plan, State
 
 if TYPE_CHECKING:
     from hoasi.engine import Engine
+    from hoasi.pushing import Pushed
 
 LONGEST_CHAIN = 100
 Resolution = Literal["resubmit", "attach", "abandon"]
-
-
-class Progress(Record):
-    """How far some generations are, in numbers."""
-
-    total: int
-    done: int
-    failed: int
-    working: int
-    queued: int
 
 
 class Studio:
@@ -206,6 +197,16 @@ class Studio:
         done, failed, queued = phases.count(State.SUCCEEDED), sum(map(phases.count, bad)), phases.count(State.QUEUED)
         working = len(phases) - done - failed - queued
         return Progress(total=len(phases), done=done, failed=failed, working=working, queued=queued)
+
+    async def push(self, job_id: str, to: str, *, with_logs: bool = False) -> Pushed:
+        """Copy what a job made to `s3://bucket/prefix`; what lies there already is not sent again. Needs `hoasi[s3]`.
+
+        Raises:
+            HoasiError: bucket, rights, endpoint or credentials; nothing of the job is changed.
+        """
+        from hoasi import pushing
+
+        return await pushing.push(self.settings, job_id, to, with_logs=with_logs)
 
     # ------------------------------------------------------------------ looking
 

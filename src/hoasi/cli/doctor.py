@@ -27,7 +27,8 @@ def doctor(
     from hoasi.cli import checkup
 
     settings = call_of(context).settings()
-    checks = [*checkup.local(settings), *([] if offline else run(checkup.hosts(settings)))]
+    remote = [] if offline else [*run(checkup.hosts(settings)), *run(checkup.accounts(settings))]
+    checks = [*checkup.local(settings), *remote]
     bad = [check.state for check in checks if check.state != "ok"]
     worst = "fail" if "fail" in bad else "warn" if bad else "ok"
     reply = Reply(

@@ -12,7 +12,7 @@ from hoasi.cli.answer import Answer, made
 from hoasi.cli.consent import ask_person
 from hoasi.cli.frame import Call, call_of, run
 from hoasi.cli.watch import watched
-from hoasi.cli.words import check_numbers, listed, located, references
+from hoasi.cli.words import check_numbers, listed, located, loras, options, references
 from hoasi.errors import WrongInput
 from hoasi.messages import money, say
 from hoasi.records import Generation
@@ -64,6 +64,15 @@ def generate(
         Text, typer.Option("--negative-prompt", help="help.negative_prompt", rich_help_panel=PICTURE)
     ] = None,
     style: Annotated[Text, typer.Option("--style", help="help.style", metavar="NAME", rich_help_panel=PICTURE)] = None,
+    loras: Annotated[
+        Texts, typer.Option("--lora", help="help.styles.lora", metavar="NAME[:W][@URL]", rich_help_panel=PICTURE)
+    ] = None,
+    film_lora: Annotated[
+        Text, typer.Option("--film-lora", help="help.styles.film", metavar="NAME[:W][@URL]", rich_help_panel=PICTURE)
+    ] = None,
+    options: Annotated[
+        Texts, typer.Option("--option", help="help.styles.option", metavar="NAME=VALUE", rich_help_panel=PICTURE)
+    ] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="help.seed", metavar="N", rich_help_panel=PICTURE)] = None,
     job_id: Annotated[Text, typer.Option("--job", help="help.job", metavar="ID", rich_help_panel=PLACE)] = None,
     output_dir: Annotated[
@@ -108,6 +117,8 @@ def asked(call: Call, given: dict[str, Any]) -> Ask:
         given[name] = located(given[name], root)
     given["scene_ids"] = listed(given["scene_ids"])
     given["references"] = references(given["references"], root)
+    given["loras"] = loras(given["loras"], given.pop("film_lora"))
+    given["options"] = options(given["options"])
     return Ask(**given, by="cli", client="hoasi")
 
 

@@ -18,9 +18,8 @@ from hoasi.messages import say
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from hoasi.answers import Entry
+    from hoasi.answers import Entry, Progress
     from hoasi.cli.answer import Answer, Sheet
-    from hoasi.studio import Progress
 
 MOST_ENTRIES = 60
 """A terminal shows so many generations; a pipe and `--json` get all."""

@@ -17,7 +17,7 @@ from hoasi.cli.lines import Line, clean
 from hoasi.messages import money, say
 
 if TYPE_CHECKING:
-    from hoasi import studio
+    from hoasi import answers
 
 _WORD = re.compile(r"\S+")
 
@@ -37,7 +37,7 @@ class _Bar:
         self._drawn = drawn
         self._task = drawn.add_task(say("cli.at_work"), total=None, numbers="", cost="")
 
-    def update(self, progress: studio.Progress, cost_usd: float) -> None:
+    def update(self, progress: answers.Progress, cost_usd: float) -> None:
         numbers = say("cli.numbers", **progress.model_dump())
         if progress.failed:
             numbers += say("cli.numbers_failed", failed=progress.failed)

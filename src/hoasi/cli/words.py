@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from hoasi.errors import WrongInput
+from hoasi.given import Lora
 from hoasi.messages import say
 
 _WEB = ("http://", "https://")
+_NUMBER = re.compile(r"-?\d+(\.\d+)?")
 
 
 def listed(values: Sequence[str] | None) -> tuple[str, ...]:
@@ -61,6 +64,33 @@ def _is_file(written: str, workspace: Path) -> bool:
 
 def _exists(path: Path) -> bool:
     return os.path.exists(path)  # noqa: PTH110 - 2026-11-21, Path.exists raises for a name that is too long
+
+
+def loras(people: Sequence[str] | None, film: str | None) -> tuple[Lora, ...]:
+    """`name`, `name:0.8`, `name@https://...`, `name:0.8@https://...`, each once an option."""
+    said = [(text, "character") for text in people or ()] + ([(film, "film")] if film else [])
+    return tuple(Lora.model_validate({**_lora(text), "kind": kind}) for text, kind in said)
+
+
+def _lora(text: str) -> dict[str, Any]:
+    head, at, url = text.partition("@http")
+    name, _, weight = head.rpartition(":")
+    is_weighed = bool(name) and _NUMBER.fullmatch(weight.strip()) is not None
+    facts = {"name": name, "weight": float(weight)} if is_weighed else {"name": head}
+    return {**facts, "url": f"{at[1:]}{url}" if at else None}
+
+
+def options(fields: Sequence[str] | None) -> dict[str, str]:
+    """`name=value`, each once an option.
+
+    Raises:
+        WrongInput: it is not written so.
+    """
+    rows = [(field, *field.partition("=")) for field in fields or ()]
+    for field, name, sign, _ in rows:
+        if not (sign and name.strip()):
+            raise WrongInput("option_not_said", field=field[:80])
+    return {name.strip(): value.strip() for _, name, _, value in rows}
 
 
 def check_numbers(given: Mapping[str, Any]) -> None:

@@ -9,8 +9,15 @@ from hoasi.errors import NotFound
 from hoasi.providers._provider import Provider
 
 REGISTRY = {
+    "ark": "hoasi.providers.ark:Ark",
+    "comfyui": "hoasi.providers.comfyui:Comfyui",
     "fal": "hoasi.providers.fal:Fal",
+    "kling": "hoasi.providers.kling:Kling",
     "local": "hoasi.providers.local:Local",
+    "openai": "hoasi.providers.openai:OpenAI",
+    "replicate": "hoasi.providers.replicate:Replicate",
+    "runpod": "hoasi.providers.runpod:Runpod",
+    "stability": "hoasi.providers.stability:Stability",
 }
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hoasi.errors import HoasiError, KeyRejected, NotAccepted, PaymentUnknown, ProviderRefused
 from hoasi.given import Input
@@ -89,6 +90,16 @@ class TryAgain(Exception):
     def __init__(self, status: int, retry_after_s: float | None = None) -> None:
         super().__init__(str(status))
         self.retry_after_s = retry_after_s
+
+
+class Pack(NamedTuple):
+    """Units that an account has bought; `status` is the provider's word. `invalid_time` is in UTC."""
+
+    name: str
+    remaining: float
+    total: float
+    status: str
+    invalid_time: datetime | None
 
 
 def refusal(reply: Reply, provider: str, *, not_accepted: bool = False, detail: str = "") -> HoasiError:

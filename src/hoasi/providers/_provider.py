@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from hoasi.given import Input
-from hoasi.providers._outcomes import Done, Handle, Order, Pending, Ready, Step
+from hoasi.providers._outcomes import Done, Handle, Order, Pack, Pending, Ready, Step
 from hoasi.record import Medium
 from hoasi.records import Planned
 
@@ -104,6 +104,26 @@ class Finds(Protocol):
 
 
 @runtime_checkable
+class Settles(Protocol):
+    """Its requests depend on settings of this process: places, limits, further headers."""
+
+    variables: tuple[str, ...]
+    """Environment names whose values it is told, here and as `Wire.told`."""
+
+    def settle(self, planned: Planned, told: Mapping[str, str]) -> Planned:
+        """Make once what would be sent, before money: the plan with limits and notes. Raises WrongInput: it cannot."""
+        ...
+
+    def missing(self, planned: Planned, told: Mapping[str, str]) -> tuple[str, ...]:
+        """Names of which one has to be set for this request, and none is."""
+        ...
+
+    def headers(self, told: Mapping[str, str]) -> dict[str, str]:
+        """Headers of every request besides those of the key."""
+        ...
+
+
+@runtime_checkable
 class Signs(Protocol):
     """Its `auth` gives headers that age."""
 
@@ -132,6 +152,15 @@ class CallsBack(Protocol):
         self, headers: Mapping[str, str], body: bytes, keys: Sequence[Any], now: float
     ) -> tuple[str, str | None]:
         """Verify one report: its own id, and the id of the request it speaks of. Raises Forged: it is not theirs."""
+        ...
+
+
+@runtime_checkable
+class Accounts(Protocol):
+    """Can be asked what is left."""
+
+    async def account(self, wire: Wire) -> list[Pack]:
+        """The units that the account has; free."""
         ...
 
 

@@ -20,7 +20,8 @@ from hoasi.tools._options import Making
 from hoasi.tools._results import answer
 
 if TYPE_CHECKING:
-    from hoasi.studio import Progress, Studio
+    from hoasi.answers import Progress
+    from hoasi.studio import Studio
 
 T = TypeVar("T")
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from hoasi import webhooks
 from hoasi.catalogue import load
 from hoasi.errors import PaymentUnknown
-from hoasi.providers._outcomes import Done, Handle, Order, Pending, Ready, Step, TryAgain
+from hoasi.providers._outcomes import Done, Handle, Order, Pack, Pending, Ready, Step, TryAgain
 from hoasi.providers._provider import Way
 from hoasi.providers.kling import keys, refusals
-from hoasi.providers.kling.account import Pack, packs
+from hoasi.providers.kling.account import packs
 from hoasi.providers.kling.routes import GENERATIONS, ROUTES
 from hoasi.providers.kling.words import FIELDS, card_of
 from hoasi.record import Medium

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from hoasi.providers._outcomes import TryAgain
+from hoasi.providers._outcomes import Pack, TryAgain
 from hoasi.providers.kling import refusals
 
 if TYPE_CHECKING:
@@ -13,16 +13,6 @@ if TYPE_CHECKING:
 
 DAYS = 366
 """How far back a pack may have been bought to be listed."""
-
-
-class Pack(NamedTuple):
-    """One pack of units; `status` is Kling's word: toBeOnline, online, expired or runOut. `invalid_time` is in UTC."""
-
-    name: str
-    remaining: float
-    total: float
-    status: str
-    invalid_time: datetime | None
 
 
 async def packs(wire: Wire) -> list[Pack]:
