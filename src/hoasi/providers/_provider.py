@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from hoasi.street import Reply
     from hoasi.wire import Wire
 
-
 Way = Literal["upload", "inline", "address"]
 """How a provider gets an input: uploaded before, inside the request, or by an address that it can fetch itself."""
 
@@ -107,8 +106,7 @@ class Finds(Protocol):
 class Settles(Protocol):
     """Its requests depend on settings of this process: places, limits, further headers."""
 
-    variables: tuple[str, ...]
-    """Environment names whose values it is told, here and as `Wire.told`."""
+    variables: tuple[str, ...]  # environment names whose values it is told, here and as `Wire.told`
 
     def settle(self, planned: Planned, told: Mapping[str, str]) -> Planned:
         """Make once what would be sent, before money: the plan with limits and notes. Raises WrongInput: it cannot."""
