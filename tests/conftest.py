@@ -20,6 +20,9 @@ if (
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+FOREIGN = ("HOASI_", "FAL_", "KLING", "RUNPOD_", "OPENAI_", "REPLICATE_", "AWS_", "CALLBACK_")
+
+
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
@@ -28,7 +31,7 @@ def anyio_backend() -> str:
 @pytest.fixture(autouse=True)
 def no_foreign_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees the keys or settings of whoever runs it."""
-    for name in [n for n in os.environ if n.startswith(("HOASI_", "FAL_")) or n.endswith("_API_KEY")]:
+    for name in [n for n in os.environ if n.startswith(FOREIGN) or n.endswith(("_API_KEY", "_API_TOKEN"))]:
         monkeypatch.delenv(name)
 
 

@@ -16,6 +16,7 @@ from mcp.client import Client
 from calls import fal_environ, fault
 from hoasi import pace
 from hoasi.sandbox import Sandbox
+from hoasi.sandbox.kling_callbacks import KLING_WEBHOOK_SECRET
 from hoasi.server import build
 
 pytestmark = pytest.mark.anyio
@@ -62,6 +63,20 @@ async def test_a_report_ends_the_waiting(patient: None, address: str, sandbox: S
     assert (await task)["generations"][0]["state"] == "succeeded"
     stats = sandbox.stats()
     assert (stats["submissions"], stats["polls"], stats["webhooks_delivered"]) == (1, 1, 1)
+
+
+async def test_klings_reports_end_the_waiting_too(
+    patient: None, address: str, fal: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Signed with the secret of its console, at every change; without that secret it is not even told where to report."""
+    for name, value in (("KLING_API_KEY", "kling-5f3c9a-key"), ("HOASI_KLING_URL", f"{fal}/kling")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("KLING_WEBHOOK_SECRET", KLING_WEBHOOK_SECRET)
+    sandbox.change(latency_s=1.0)
+    made = await make(address, provider="kling")
+    assert made["generations"][0]["state"] == "succeeded"
+    assert sandbox.stats()["webhooks_delivered"] >= 1
+    assert sandbox.stats()["submissions"] == 1
 
 
 async def test_what_is_forged_or_repeated_changes_nothing(patient: None, address: str, sandbox: Sandbox) -> None:
