@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("hoasi.server")
 
-PATH = "/callbacks/{provider}"
 LIMIT_BYTES = 1024 * 1024
 KEYS_LIFE_S = 24 * 3600.0
 KEYS_AGAIN_S = 60.0

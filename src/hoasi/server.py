@@ -9,25 +9,33 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 from mcp.server.caching import CacheHint
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.mcpserver import MCPServer
 
-from hoasi import callbacks, settings
+from hoasi import settings
 from hoasi.errors import NotSupported, PathRefused
 from hoasi.tools import tools
 from hoasi.tools._life import Life
 
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from hoasi import callbacks
+
 NAME = "hoasi"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 TOOLS_KEEP_MS = 3_600_000
+REPORTS = "/callbacks/{provider}"
 
 INSTRUCTIONS = """\
 hoasi makes pictures and clips for video jobs (jobs/<job_id>/) and never pays twice for the same request.
@@ -75,9 +83,23 @@ def build(workspace: Path | str | None = None, env_file: Path | str | None = Non
             cache_hints={"tools/list": CacheHint(ttl_ms=TOOLS_KEEP_MS, scope="public")},
             middleware=[_note_answer],
         )
-    receiver = callbacks.Receiver(lambda: lives[-1].studio() if lives else None)
-    server.custom_route(callbacks.PATH, methods=["POST"])(receiver.__call__)
+    server.custom_route(REPORTS, methods=["POST"])(_reported(lives))
     return server
+
+
+def _reported(lives: list[Life]) -> Callable[[Request], Awaitable[Response]]:
+    """Takes providers' reports; its parts are loaded by the first one."""
+
+    @cache
+    def receiver() -> callbacks.Receiver:
+        from hoasi.callbacks import Receiver
+
+        return Receiver(lambda: lives[-1].studio() if lives else None)
+
+    async def reported(request: Request) -> Response:
+        return await receiver()(request)
+
+    return reported
 
 
 def serve_stdio(workspace: Path | str | None = None, env_file: Path | str | None = None) -> None:
