@@ -31,7 +31,7 @@ _FROM_STYLE = {
 }
 """Field of a style -> slot of a template."""
 
-_MODEL_FILES = (".safetensors", ".sft", ".gguf", ".ckpt")
+MODEL_FILES = (".safetensors", ".sft", ".gguf", ".ckpt")
 
 
 class Workflow(Record):
@@ -127,8 +127,8 @@ def _from_style(style: Style | None, template: Template) -> tuple[dict[str, Any]
     given = {slot: getattr(style, name) for name, slot in _FROM_STYLE.items() if name in style.model_fields_set}
     if template.operation not in {"text_to_image", "control"}:
         given.pop("denoise", None)
-    if "model" in given and not given["model"].lower().endswith(_MODEL_FILES):
-        given["model"] += _MODEL_FILES[0]
+    if "model" in given and not given["model"].lower().endswith(MODEL_FILES):
+        given["model"] += MODEL_FILES[0]
     lost = [slot for slot in given if slot not in template.slots]
     notes = [say("comfy.style_unused", style=style.id, slot=slot, template=template.name) for slot in lost]
     return {slot: value for slot, value in given.items() if slot in template.slots}, notes

@@ -1,0 +1,146 @@
+"""Translator for a ComfyUI server of one's own (0.3.64, wire read and driven 2026-11-21; newer ones from their notes).
+
+The work's id is ours: it follows from the order's id, which is in the ledger before the POST. So a lost reply is looked
+up in queue and history; the server itself does not see that an id comes twice. What is in neither is lost: it was
+restarted. Nothing here costs money. A proxy before the server may want headers: `HOASI_COMFYUI_HEADERS`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncGenerator, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
+from uuid import NAMESPACE_URL, uuid5
+
+from hoasi.comfy import orders
+from hoasi.errors import PaymentUnknown, ProviderRefused, ResultExpired
+from hoasi.given import Input
+from hoasi.providers import comfyui_headers
+from hoasi.providers import comfyui_replies as replies
+from hoasi.providers._outcomes import Done, Handle, Order, Pending, Ready
+from hoasi.providers._provider import Way
+from hoasi.record import Medium
+from hoasi.records import Output, Planned
+
+if TYPE_CHECKING:
+    from hoasi.wire import Wire
+
+FOLDER = "hoasi"  # below the server's input and output folders
+
+
+class Comfyui:
+    """See `_provider.Provider`; optional: follows, watches, cancels, finds, settles, uploads."""
+
+    name = "comfyui"
+    origins: ClassVar[dict[str, str]] = {"": "http://127.0.0.1:8188"}
+    secrets = ()
+    key_page = ""
+    concurrency = 2
+    regions: ClassVar[dict[str, dict[str, str]]] = {}
+    ways: ClassVar[dict[Medium, Way]] = {"image": "upload"}
+    fields = orders.FIELDS
+    variables = (comfyui_headers.NAME, orders.FOLDER)
+    upload_life_s = 24 * 3600.0
+
+    def auth(self, key: str) -> dict[str, str]:  # noqa: ARG002  (no key, no header)
+        """ComfyUI itself knows no key."""
+        return {}
+
+    def headers(self, told: Mapping[str, str]) -> dict[str, str]:
+        """Those that a proxy wants."""
+        return comfyui_headers.read(told.get(comfyui_headers.NAME, ""))
+
+    def settle(self, planned: Planned, told: Mapping[str, str]) -> Planned:
+        """The graph is made once, and its notes are told."""
+        self.headers(told)
+        notes = orders.rehearsed(planned, told, fetches_loras=False)
+        return planned.model_copy(update={"warnings": (*planned.warnings, *notes)})
+
+    def missing(self, planned: Planned, told: Mapping[str, str]) -> tuple[str, ...]:  # noqa: ARG002  (nothing is needed)
+        """Nothing has to be set."""
+        return ()
+
+    async def submit(self, wire: Wire, order: Order) -> Handle:
+        """Queue the graph. A 200 with `node_errors` is a refusal of a part: what was queued is taken back."""
+        work = _id(order)
+        files = {str(sent.item.role): sent.url for sent in order.sent}
+        graph = orders.made(order.planned, files, wire.told, f"{FOLDER}/{work}/picture").graph
+        reply = await wire.pay(wire.url("", "prompt"), json={"prompt": graph, "prompt_id": work, "client_id": work})
+        if not reply.is_ok:
+            raise replies.refused(reply)
+        receipt = {"prompt_id": reply.fields.get("prompt_id"), "client_id": work}
+        if not isinstance(receipt["prompt_id"], str):
+            raise PaymentUnknown("reply_unclear", provider=self.name, status=reply.status)
+        if reply.fields.get("node_errors"):
+            await self.cancel(wire, receipt)
+            raise replies.refused(reply)
+        return Handle(receipt)
+
+    async def find(self, wire: Wire, order: Order) -> Handle | None:
+        """The receipt of a submission whose reply was lost; None: it is not there."""
+        receipt = {"prompt_id": _id(order), "client_id": _id(order)}
+        is_there = await self._history(wire, receipt) or await self._waiting(wire, receipt)
+        return Handle(receipt) if is_there else None
+
+    async def poll(self, wire: Wire, receipt: dict[str, Any]) -> Pending | Ready:
+        """History, then the queue, then history again: it may have ended in between."""
+        if await self._history(wire, receipt):
+            return Ready()
+        if seen := await self._waiting(wire, receipt):
+            return seen
+        if await self._history(wire, receipt):
+            return Ready()
+        raise ProviderRefused("comfy_lost", provider=self.name)
+
+    def watch(self, wire: Wire, receipt: dict[str, Any]) -> AsyncGenerator[Pending | Ready, None]:
+        """The server's websocket; whatever it says, the history has the last word."""
+        url = wire.url("", f"ws?clientId={receipt.get('client_id', receipt['prompt_id'])}")
+        return wire.socket(url, partial(replies.heard, receipt["prompt_id"]), partial(self.poll, wire, receipt))
+
+    async def collect(self, wire: Wire, receipt: dict[str, Any], ready: Ready) -> Done:  # noqa: ARG002  (history tells)
+        """The pictures' bytes: they come through the server's own door, with its proxy's headers."""
+        entry = await self._history(wire, receipt)
+        if not entry:
+            raise ProviderRefused("comfy_lost", provider=self.name)
+        found = [await wire.call("GET", wire.url("", f"view?{query}")) for query in replies.pictures(entry)]
+        if any(reply.status == 404 for reply in found):
+            raise ResultExpired("result_expired", provider=self.name, status=404)
+        return Done(tuple(Output(data=replies.must(reply).body) for reply in found))
+
+    async def cancel(self, wire: Wire, receipt: dict[str, Any]) -> bool:
+        """Off the queue, or interrupted: by its id, and only if it runs, for old servers stop whatever runs."""
+        seen = await self._waiting(wire, receipt)
+        if seen is None:
+            return False
+        asked = {"delete": [receipt["prompt_id"]]} if seen.phase == "queued" else {"prompt_id": receipt["prompt_id"]}
+        path = "queue" if seen.phase == "queued" else "interrupt"
+        replies.must(await wire.call("POST", wire.url("", path), json=asked))
+        return True
+
+    async def upload(self, wire: Wire, item: Input, content: bytes) -> str:
+        """Into the input folder, named by the bytes; what it is called there is what the server says."""
+        kind = item.media_type.rpartition("/")[2]
+        name = f"{hashlib.sha256(content).hexdigest()[:24]}.{kind}"
+        form = {"type": "input", "subfolder": FOLDER, "overwrite": "true"}
+        files = [("image", (name, content, item.media_type))]
+        return replies.stored(await wire.call("POST", wire.url("", "upload/image"), form=form, files=files))
+
+    def attach(self, planned: Planned, receipt: str) -> Handle:  # noqa: ARG002  (every work has one kind of id)
+        """A prompt id as the server's history shows it."""
+        return Handle({"prompt_id": receipt.strip()})
+
+    async def _history(self, wire: Wire, receipt: dict[str, Any]) -> dict[str, Any]:
+        """What the history tells of it; empty while it waits or runs, and when it is not known."""
+        reply = await wire.call("GET", wire.url("", f"history/{receipt['prompt_id']}"))
+        entry = replies.told(reply).get(receipt["prompt_id"])
+        return entry if isinstance(entry, dict) else {}
+
+    async def _waiting(self, wire: Wire, receipt: dict[str, Any]) -> Pending | None:
+        reply = await wire.call("GET", wire.url("", "queue"))
+        return replies.place(replies.told(reply), receipt["prompt_id"])
+
+
+def _id(order: Order) -> str:
+    """A lower-case UUID that is the same whenever this purchase is sent (newer servers take no other form)."""
+    return str(uuid5(NAMESPACE_URL, f"hoasi:{order.id}"))

@@ -1,0 +1,148 @@
+"""Translator for RunPod's serverless endpoints with ComfyUI workers (runpod 1.12.0, worker-comfyui 5.8.5; 2026-11-21).
+
+There is no idempotency key and no look-up of a lost reply, so there is no `find`: a lost reply stays `unknown`. Results
+are kept 30 minutes, those of `/runsync` one minute unless a status asks for more. `/run` takes 10 MB, `/runsync` 20:
+what is too large for the one goes to the other, and either answers with a receipt.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from hoasi.comfy import orders
+from hoasi.errors import PaymentUnknown, ProviderRefused
+from hoasi.providers import runpod_replies as replies
+from hoasi.providers import runpod_settings as places
+from hoasi.providers._outcomes import Done, Handle, Order, Pending, Ready
+from hoasi.providers._provider import Way
+from hoasi.record import Medium
+from hoasi.records import Planned
+
+if TYPE_CHECKING:
+    from hoasi.street import Reply
+    from hoasi.wire import Wire
+
+RUN_BYTES, RUNSYNC_BYTES = 10_000_000, 20_000_000
+KEPT_S = 1800
+WAIT_S = (1.0, 300.0)
+"""How long `/runsync` may be made to wait."""
+QUEUED_S = 3600
+"""How much longer than its work a job may live: it waits for a worker, and its result waits for us."""
+
+
+class Runpod:
+    """See `_provider.Provider`; optional: follows, cancels, settles."""
+
+    name = "runpod"
+    origins: ClassVar[dict[str, str]] = {"": "https://api.runpod.ai"}
+    secrets = ("RUNPOD_API_KEY",)
+    key_page = "https://console.runpod.io/user/settings"
+    concurrency = 3
+    regions: ClassVar[dict[str, dict[str, str]]] = {}
+    ways: ClassVar[dict[Medium, Way]] = {"image": "inline"}
+    fields: ClassVar[dict[str, str]] = {
+        **orders.FIELDS,
+        "mode": "endpoint",
+        "force_download": "input.force_download",
+        "sync": "runsync",
+    }
+    variables = (*places.VARIABLES, orders.FOLDER)
+
+    def auth(self, key: str) -> dict[str, str]:
+        """`Authorization: Bearer <key>`."""
+        return {"authorization": f"Bearer {key}"}
+
+    def headers(self, told: Mapping[str, str]) -> dict[str, str]:  # noqa: ARG002  (none but the key's)
+        """None but the key's."""
+        return {}
+
+    def settle(self, planned: Planned, told: Mapping[str, str]) -> Planned:
+        """The graph is made once, the endpoint's id looked at, the limits of waiting set."""
+        places.endpoint(planned, told)
+        notes = orders.rehearsed(planned, told, fetches_loras=True)
+        return places.limited(planned, told).model_copy(update={"warnings": (*planned.warnings, *notes)})
+
+    def missing(self, planned: Planned, told: Mapping[str, str]) -> tuple[str, ...]:
+        """The names of the mode's endpoint, where none of them is set."""
+        return () if places.endpoint(planned, told) else places.names(planned)
+
+    async def submit(self, wire: Wire, order: Order) -> Handle:
+        """One POST; the receipt is the job's id at its endpoint. What a synchronous reply holds is asked for again."""
+        endpoint = places.endpoint(order.planned, wire.told)
+        body = _body(order, wire.told)
+        size = len(json.dumps(body))
+        if size > RUNSYNC_BYTES:
+            raise ProviderRefused("runpod_too_large", size=f"{size / 1e6:.1f}", limit=f"{RUNSYNC_BYTES / 1e6:g}")
+        is_sync = order.planned.parameters.get("sync") is True or size > RUN_BYTES
+        reply = await (_runsync if is_sync else _run)(wire, endpoint, body)
+        if not reply.is_ok:
+            raise replies.refused(reply, endpoint, places.names(order.planned))
+        if not isinstance(reply.fields.get("id"), str):
+            raise PaymentUnknown("reply_unclear", provider=self.name, status=reply.status)
+        return Handle({"endpoint": endpoint, "id": reply.fields["id"], "is_sync": is_sync})
+
+    async def poll(self, wire: Wire, receipt: dict[str, Any]) -> Pending | Ready:
+        """One status call."""
+        return replies.status(replies.told(await self._status(wire, receipt)))
+
+    async def collect(self, wire: Wire, receipt: dict[str, Any], ready: Ready) -> Done:  # noqa: ARG002  (the status tells)
+        """The status holds the result, and what it came to."""
+        fields = replies.told(await self._status(wire, receipt))
+        return replies.done(fields, places.number(wire.told, places.RATE, 0))
+
+    async def cancel(self, wire: Wire, receipt: dict[str, Any]) -> bool:
+        """POST; the answer says where it stands: an ended job stays as it is."""
+        reply = await wire.call("POST", _url(wire, receipt, f"cancel/{receipt['id']}"))
+        return reply.status != 404 and replies.told(reply).get("status") == "CANCELLED"
+
+    async def health(self, wire: Wire, endpoint: str) -> dict[str, Any]:
+        """Jobs and workers of an endpoint, in numbers; free, and tells whether key and id are right.
+
+        Raises:
+            KeyRejected, ResultExpired (there is no such endpoint), TryAgain.
+        """
+        return replies.told(await wire.call("GET", _url(wire, {"endpoint": endpoint}, "health")))
+
+    def attach(self, planned: Planned, receipt: str) -> Handle:
+        """A job's id as RunPod's console shows it, at the endpoint of its mode; or `endpoint/id`."""
+        endpoint, _, job = receipt.strip().rpartition("/")
+        mode = planned.parameters.get("mode", "wizard")
+        return Handle({"id": job, "mode": mode, **({"endpoint": endpoint} if endpoint else {})})
+
+    async def _status(self, wire: Wire, receipt: dict[str, Any]) -> Reply:
+        longer = f"?ttl={KEPT_S * 1000}" if receipt.get("is_sync") else ""
+        return await wire.call("GET", _url(wire, receipt, f"status/{receipt['id']}{longer}"))
+
+
+def _url(wire: Wire, receipt: dict[str, Any], path: str) -> str:
+    mode = str(receipt.get("mode", "wizard"))
+    usual = next((wire.told[name] for name in places.PLACES[mode] if wire.told.get(name)), "sandbox")
+    return wire.url("", f"v2/{receipt.get('endpoint') or usual}/{path}")
+
+
+async def _run(wire: Wire, endpoint: str, body: dict[str, Any]) -> Reply:
+    return await wire.pay(wire.url("", f"v2/{endpoint}/run"), json=body)
+
+
+async def _runsync(wire: Wire, endpoint: str, body: dict[str, Any]) -> Reply:
+    read_s = places.number(wire.told, places.SYNC, 700.0)
+    wait_ms = int(1000 * min(max(read_s - 10, WAIT_S[0]), WAIT_S[1]))
+    return await wire.pay(wire.url("", f"v2/{endpoint}/runsync?wait={wait_ms}"), json=body, read_s=read_s)
+
+
+def _body(order: Order, told: Mapping[str, str]) -> dict[str, Any]:
+    """Graph, pictures (named by their bytes), LoRAs to fetch, and explicit limits of time."""
+    files = {str(sent.item.role): f"hoasi_{hashlib.sha256(sent.data).hexdigest()[:24]}.png" for sent in order.sent}
+    images = [(files[sent.item.role], base64.b64encode(sent.data).decode()) for sent in order.sent]
+    workflow = orders.made(order.planned, files, told, f"hoasi/{order.id}/picture")
+    given: dict[str, Any] = {"workflow": workflow.graph}
+    given |= {"images": [{"name": name, "image": image} for name, image in images]} if images else {}
+    if workflow.model_urls:
+        again = order.planned.parameters.get("force_download", False)
+        given |= {"model_urls": list(workflow.model_urls), "force_download": again}
+    work_ms = int(1000 * max(order.planned.cap_s, 5.0))
+    return {"input": given, "policy": {"executionTimeout": work_ms, "ttl": work_ms + 1000 * QUEUED_S}}

@@ -1,0 +1,267 @@
+"""Door (floor 5): pictures in styles, for scripts: plain calls that wait until the picture is there.
+
+    from hoasi.styles import ImageGenerator
+
+    made = ImageGenerator().generate_image("a fisherman at dawn", style_id="ink")
+
+Each call plans, pays at most once, waits, and gives a plain record. An equal call gives the same picture, unpaid. Who
+makes it is a setting of the generator: `runpod` (the usual) or `comfyui`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import threading
+from collections.abc import Coroutine, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from hoasi import errors, files, paths
+from hoasi.ask import Ask
+from hoasi.comfy import styles as registry
+from hoasi.comfy.builder import LoraSaid, WorkflowBuilder, wanted
+from hoasi.comfy.styles import Style
+from hoasi.given import Lora
+from hoasi.records import Generation, Request, State, iso
+from hoasi.sources.looks import registered
+from hoasi.sources.prompt import clean
+from hoasi.studio import Studio
+
+__all__ = ["ImageGenerator", "WorkflowBuilder"]
+
+FOLDER = "outputs"
+"""Where the ledger's own files lie; a style's pictures are copied into its folder."""
+
+T = TypeVar("T")
+
+
+class _Usual(int):
+    """A number that nobody said: a style's own comes before it."""
+
+
+STEPS = _Usual(20)
+
+
+class ImageGenerator:
+    """Makes pictures through the engine of a workspace (default: found from the current folder).
+
+    Args:
+        workspace: holds `.env`, the styles' registry and the ledger.
+        provider: who makes them: `runpod` or `comfyui`.
+        env_file: instead of the workspace's `.env`.
+        environ: instead of the process's environment.
+    """
+
+    def __init__(
+        self,
+        workspace: Path | str | None = None,
+        *,
+        provider: str = "runpod",
+        env_file: Path | str | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        self._place: dict[str, Any] = {"workspace": workspace, "env_file": env_file, "environ": environ}
+        self._provider = provider
+
+    def generate_image(
+        self,
+        prompt: str,
+        style_id: str | None = None,
+        width: int = 1360,
+        height: int = 768,
+        steps: int = STEPS,
+        seed: int = -1,
+        character_loras: Sequence[LoraSaid] | None = None,
+        save_to_style: bool = True,  # noqa: FBT001, FBT002  (the signature that scripts know)
+        filename: str | None = None,
+        **settings: Any,
+    ) -> dict[str, Any]:
+        """One picture. Costs money at a provider that does, once.
+
+        Args:
+            prompt: a style's words are put around it.
+            style_id: id or title of a registered style, or a style of the house.
+            width: in pixels, rounded to 16.
+            height: likewise.
+            steps: where nothing is said, the style's own, else 20.
+            seed: -1: one that follows from everything else.
+            character_loras: names, (name, weight), or objects with name, weight, url.
+            save_to_style: put it into the style's folder as `generated_<UTC>_<8 hex>.png`.
+            filename: its name instead, within that folder, or a path within the workspace.
+            settings: `film_lora`, `provider`, `overwrite`, and further parameters of the model: `mode`, `guidance` ...
+
+        Returns:
+            request_id, status, images (base64), seed, style_id, saved_path, metadata.
+
+        Raises:
+            WrongInput: nothing was paid. GenerationFailed, PaymentUnknown: its `paid` tells.
+        """
+        given = {**settings, "width": width, "height": height, "steps": steps, "seed": seed}
+        given |= {"character_loras": character_loras, "save_to_style": save_to_style, "filename": filename}
+        made = _run(_made(self._place, [prompt], style_id, {"provider": self._provider, **given}))[0]
+        if isinstance(made, errors.HoasiError):
+            raise made
+        return made
+
+    def generate_image_with_style(self, prompt: str, style_id: str, **settings: Any) -> dict[str, Any]:
+        """As `generate_image`, in a style."""
+        return self.generate_image(prompt, style_id, **settings)
+
+    def generate_batch(
+        self, prompts: Sequence[str], style_id: str | None = None, **settings: Any
+    ) -> list[dict[str, Any] | None]:
+        """A picture of each prompt, made together; None where one failed. Settings as `generate_image`.
+
+        Raises:
+            WrongInput: one of them cannot be made as it stands; nothing was paid for any.
+        """
+        given = {"provider": self._provider, **settings}
+        made = _run(_made(self._place, prompts, style_id, given)) if prompts else []
+        return [None if isinstance(one, errors.HoasiError) else one for one in made]
+
+
+async def _made(
+    place: Mapping[str, Any], prompts: Sequence[str], style_id: str | None, given: dict[str, Any]
+) -> list[dict[str, Any] | errors.HoasiError]:
+    """A record of each prompt, or why there is none."""
+    given = dict(given)
+    filename, is_saved = given.pop("filename", None), given.pop("save_to_style", True)
+    overwrite = bool(given.pop("overwrite", False))
+    async with Studio(**place) as studio:
+        style = registered(style_id, studio.settings.workspace)
+        if filename is not None:
+            _inside(filename, studio.settings.workspace)
+        requests = _requests(prompts, style_id, style, given)
+        batch = await studio.begin(Ask(requests=requests, output_dir=FOLDER, overwrite=overwrite))
+        await studio.wait(batch)
+        ended = studio.generations(batch.ids)
+        target = (style if is_saved else None, filename)
+        return [_record(one, studio.settings.workspace, style_id, style, target) for one in ended]
+
+
+def _requests(
+    prompts: Sequence[str], style_id: str | None, style: Style | None, given: dict[str, Any]
+) -> tuple[Request, ...]:
+    """What is asked for; of what nobody said, a style's own comes first."""
+    provider, seed = given.pop("provider"), given.pop("seed", -1)
+    people, film = given.pop("character_loras", None) or (), given.pop("film_lora", None)
+    loras = [_lora(said, "character") for said in people] + ([] if film is None else [_lora(film, "film")])
+    options = {"width": 1360, "height": 768, "steps": STEPS, **given}
+    if isinstance(options["steps"], _Usual) and style is not None and style.steps is not None:
+        del options["steps"]
+    said = {name: int(value) if name == "steps" else value for name, value in options.items() if value is not None}
+    facts = {"style": style_id, "provider": provider, "seed": None if seed == -1 else seed, "loras": loras}
+    return tuple(
+        Request.model_validate({"prompt": clean(prompt), "options": said, "origin": "hoasi.styles", **facts})
+        for prompt in prompts
+    )
+
+
+def _lora(said: LoraSaid, kind: str) -> Lora:
+    lora = wanted(said)
+    return Lora.model_validate({"name": lora.name, "kind": kind, "weight": lora.weight, "url": lora.url})
+
+
+# ---------------------------------------------------------------------- what comes back
+
+
+def _record(
+    made: Generation, root: Path, style_id: str | None, style: Style | None, target: tuple[Style | None, str | None]
+) -> dict[str, Any] | errors.HoasiError:
+    if made.state is not State.SUCCEEDED or made.problem is not None:
+        return _error(made)
+    artifact = made.artifacts[0]
+    content = (root / artifact.path).read_bytes()
+    at = made.finished_at or made.created_at
+    metadata = {
+        "prompt": made.planned.request.prompt,
+        "width": artifact.width,
+        "height": artifact.height,
+        "steps": made.planned.parameters.get("steps", style.steps if style and style.steps else int(STEPS)),
+        "style_title": style.title if style else None,
+        "timestamp": iso(at),
+        "generation_id": made.id,
+        "cost_usd": made.cost_usd,
+    }
+    return {
+        "request_id": f"img_{hashlib.sha256(made.id.encode()).hexdigest()[:8]}",
+        "status": "completed",
+        "images": [base64.b64encode(content).decode()],
+        "seed": made.planned.seed,
+        "style_id": style_id,
+        "saved_path": str(_saved(root, artifact.path, content, at, target)),
+        "metadata": metadata,
+    }
+
+
+def _error(made: Generation) -> errors.HoasiError:
+    """Why it was not made, as an error again."""
+    problem = made.problem
+    if problem is None:
+        return errors.GenerationFailed("promise_failed", id=made.id, paid=made.paid)
+    found = getattr(errors, problem.kind, None)
+    leaf = found if isinstance(found, type) and issubclass(found, errors.HoasiError) else errors.GenerationFailed
+    return leaf(problem.key, detail=problem.detail, paid=problem.paid, retry=problem.retry, **problem.facts)
+
+
+def _saved(root: Path, path: str, content: bytes, at: float, target: tuple[Style | None, str | None]) -> Path:
+    """Where a caller finds it: a copy in the style's folder or under the name that was given; else the engine's file.
+
+    The ledger keeps its own file, so that an equal call is known to be made. Another's file is never replaced.
+    """
+    style, filename = target
+    token = hashlib.sha256(content).hexdigest()[:8]
+    if style is None and filename is None:
+        return root / path
+    folder = root / (registry.folder(style) if style is not None else FOLDER)
+    name = filename or registry.file_name(datetime.fromtimestamp(at, UTC), token)
+    final = folder / name if Path(name).name == name else _inside(name, root)
+    final = final if final.suffix else final.with_name(f"{final.name}{Path(path).suffix}")
+    if final.is_file() and final.read_bytes() != content:
+        final = final.with_name(f"{final.stem}_{token}{final.suffix}")
+    files.replace_file(final, content, f".hoasi-0-{token}-copy.tmp")
+    return final
+
+
+def _inside(filename: str, root: Path) -> Path:
+    """A path within the workspace, none of whose parts is hidden.
+
+    Raises:
+        PathRefused: it leaves the workspace, or is hidden.
+    """
+    final = paths.inside(root, filename, what="filename")
+    if any(part.startswith(".") for part in final.relative_to(root).parts):
+        raise errors.PathRefused("folder_hidden", path=final)
+    return final
+
+
+# ---------------------------------------------------------------------- a script's front
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    """Run to the end: in this thread, or beside a loop that already runs here (a notebook)."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work)
+    return _beside(work)
+
+
+def _beside(work: Coroutine[Any, Any, T]) -> T:
+    ended: list[T | BaseException] = []
+
+    def run() -> None:
+        try:
+            ended.append(asyncio.run(work))
+        except BaseException as error:  # noqa: BLE001  (it is raised again in the caller's thread)
+            ended.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    if isinstance(ended[0], BaseException):
+        raise ended[0]
+    return ended[0]
