@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar, cast, get_args
+from typing import Any, ClassVar, cast, get_args
 from urllib.parse import urlsplit
 
 import pytest
@@ -17,7 +17,7 @@ from hoasi.given import Given, Input, Remote
 from hoasi.planning import Site, plan_request
 from hoasi.providers import REGISTRY, provider
 from hoasi.providers._provider import Cancels, Follows, Provider, Uploads, Watches
-from hoasi.record import Operation, Role
+from hoasi.record import Operation, OptionValue, Role
 from hoasi.records import Planned, Request
 
 OPERATIONS = set(get_args(Operation))
@@ -68,10 +68,24 @@ def operation_of(card: Card) -> str:
     return next(operation for operation in card.operations if operation in OPERATIONS)
 
 
+MEANT: dict[str, list[Role]] = {
+    "swap_face": ["source", "face"],
+    "image_to_video": ["first_frame"],
+    "extend_video": ["video"],
+}
+"""What an operation is about, where a card does several."""
+
+
 def needed(card: Card, operation: str) -> list[Role]:
     """The roles without which this operation cannot be asked of a card."""
-    swap: list[Role] = ["source", "face"] if operation == "swap_face" else []
-    return [*swap, *(cast("Role", role) for role in card.needs if role != "prompt")]
+    meant = [role for role in MEANT.get(operation, []) if role in {"source", "face"} or role in card.accepts]
+    return list(dict.fromkeys([*meant, *(cast("Role", role) for role in card.needs if role != "prompt")]))
+
+
+def demanded(card: Card) -> dict[str, OptionValue]:
+    """An option of each group of which a card forbids that all are missing."""
+    names = [next(iter(pair)) for pair in card.forbids if not any(pair.values())]
+    return {name: card.options[name].most or "a dog" for name in names if name in card.options}
 
 
 def planned(card: Card, *, references: int = 0, roles: Sequence[Role] | None = None, **asked: object) -> Planned:
@@ -85,8 +99,14 @@ def planned(card: Card, *, references: int = 0, roles: Sequence[Role] | None = N
     wanted = {"prompt": words, "provider": card.provider, "model": card.id, "operation": operation, **asked}
     wanted |= {"references": tuple(item.written for item in pictures)}
     wanted |= {"inputs": [Given(role=item.role, written=item.written) for item in inputs]}
+    wanted |= {"options": {**demanded(card), **cast("dict[str, OptionValue]", asked.get("options", {}))}}
     request = Request.model_validate(wanted)
     return plan_request(request, load(card.provider), [*inputs, *pictures], SITE, request.prompt)[0]
+
+
+def both(names: Sequence[str], value: str) -> dict[str, str]:
+    """An environment in which keys of these names are set; `A+B` are two variables."""
+    return {part: value for name in names for part in name.split("+")}
 
 
 def told(environ: dict[str, str], root: Path, **dotenv: str) -> settings.Settings:
@@ -138,7 +158,7 @@ class ProviderContract:
             asked = set(card.accepts) | set(card.options)
             if card.sizes.kind == "image_size":
                 asked = asked - {"aspect_ratio"} | {"size"}
-            assert asked <= set(self.maker.fields) | ALWAYS, card.id
+            assert asked <= set(self.maker.fields) | set(card.fields) | ALWAYS, card.id
             assert ("references" in asked) == (card.references > 0), card.id
 
     def test_what_planning_decides_can_be_sent(self) -> None:
@@ -146,13 +166,15 @@ class ProviderContract:
         for card in self.cards:
             if card.retired is None:
                 for operation in OPERATIONS & set(card.operations):
-                    assert set(fullest(card, operation).parameters) <= set(self.maker.fields) | ALWAYS, card.id
+                    sendable = set(self.maker.fields) | set(card.fields) | ALWAYS
+                    assert set(fullest(card, operation).parameters) <= sendable, card.id
 
     def test_its_addresses_are_https(self) -> None:
-        """The keys travel encrypted, to a host and nothing but a host."""
+        """The keys travel encrypted, to a host and nothing but a host; in clear on this machine only."""
         for url in self.maker.origins.values():
             parts = urlsplit(url)
-            assert (parts.scheme, parts.username, parts.query, url[-1:] == "/") == ("https", None, "", False)
+            scheme = "https" if parts.hostname == "127.0.0.1" else parts.scheme
+            assert (scheme, parts.username, parts.query, url[-1:] == "/") == ("https", None, "", False)
             assert parts.hostname
 
     def test_each_address_can_be_overridden_alone(self, tmp_path: Path) -> None:
@@ -187,16 +209,18 @@ class ProviderContract:
         """The first declared name that is set wins; the process comes before the file; blank is not set."""
         names = self.maker.secrets
         for number, name in enumerate(names):
-            rest = {later: f"key of {later}" for later in names[number:]}
-            blank = dict.fromkeys(names[:number], " ")
-            assert told({**blank, **rest}, tmp_path).secret(names) == f"key of {name}"
-            assert told({name: "process"}, tmp_path, **{name: "file"}).secret(names) == "process"
-            assert told({}, tmp_path, **{name: "file"}).secret(names) == "file"
+            rest = {part: key for later in names[number:] for part, key in both([later], f"key of {later}").items()}
+            parts = 1 + name.count("+")
+            blank = both(names[:number], " ")
+            assert told({**blank, **rest}, tmp_path).secret(names) == "\n".join([f"key of {name}"] * parts)
+            process = told(both([name], "process"), tmp_path, **both([name], "file"))
+            assert process.secret(names) == "\n".join(["process"] * parts)
+            assert told({}, tmp_path, **both([name], "file")).secret(names) == "\n".join(["file"] * parts)
         assert told({}, tmp_path).secret(names) is None
 
     def test_the_sandbox_never_gets_a_real_key(self, tmp_path: Path) -> None:
         """With `HOASI_SANDBOX` every role is the sandbox, and the key is a dummy."""
-        said = told({"HOASI_SANDBOX": "1", **dict.fromkeys(self.maker.secrets, "real")}, tmp_path)
+        said = told({"HOASI_SANDBOX": "1", **both(self.maker.secrets, "real")}, tmp_path)
         assert said.secret(self.maker.secrets) == "sandbox:sandbox"
         assert {said.origin(self.name, role, url) for role, url in self.maker.origins.items()} <= {said.sandbox_url}
 
@@ -212,8 +236,7 @@ class ProviderContract:
         assert isinstance(maker, Follows) == hasattr(maker, "poll")
         assert isinstance(maker, Follows) or not isinstance(maker, Watches | Cancels)
         assert not isinstance(maker, Uploads) or maker.upload_life_s > 0
-        takes_pictures = any(card.references for card in self.cards)
-        assert isinstance(maker, Uploads) == (takes_pictures and bool(maker.origins))
+        assert isinstance(maker, Uploads) == ("upload" in maker.ways.values())
 
     def test_a_receipt_found_by_hand_is_json(self) -> None:
         """What a person pastes becomes a receipt that survives the ledger, blanks removed."""
@@ -228,7 +251,7 @@ class ProviderContract:
 def fullest(card: Card, operation: str | None = None, *, references: int | None = None) -> Planned:
     """A plan that uses everything a card takes for an operation, as far as it goes together."""
     operation = operation or operation_of(card)
-    asked: dict[str, object] = {"operation": operation, "seed": 0, "scene": {"id": "SC_01"}}
+    asked: dict[str, Any] = {"operation": operation, "seed": 0, "scene": {"id": "SC_01"}}
     asked |= {"num_images": card.max_images}
     asked |= {"resolution": card.resolutions[-1]} if card.resolutions else {}
     asked |= {"output_format": card.formats[-1]} if card.formats else {}

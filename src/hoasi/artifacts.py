@@ -17,7 +17,7 @@ import anyio.to_thread
 
 from hoasi.errors import ResultBroken, ResultExpired
 from hoasi.files import any_trouble, replace_file
-from hoasi.media import image
+from hoasi.media import cut, image
 from hoasi.media.provenance import Provenance, embed
 from hoasi.messages import say
 from hoasi.record import Media, Record
@@ -40,6 +40,10 @@ class Target(Record):
     owner: str
     media: Media = "image"
     asked_ratio: str | None
+    asked_size: tuple[int, int] | None = None
+    """Exact width and height, where the model cannot be told them: cut and scaled here."""
+    is_png: bool = False
+    """Another format is written anew as PNG."""
     provenance: Provenance
 
     @property
@@ -84,21 +88,32 @@ async def _pour(street: Street, output: Output, temp: Path) -> None:
 def _settle(target: Target, output: Output) -> Artifact:
     """Verify, sign, sync, rename (in a worker thread)."""
     look = _inspect(target)
-    data = embed(target.temp.read_bytes(), look.media_type, target.provenance)
-    final = target.temp.with_name(f"{target.stem}.{_extension(look.media_type)}")
+    content = target.temp.read_bytes()
+    width, height = size = _other_size(look, target) or (look.width, look.height)
+    media_type = "image/png" if target.is_png and isinstance(look, image.Look) else look.media_type
+    if (width, height, media_type) != (look.width, look.height, look.media_type):
+        content = cut.to_size(content, media_type, size)
+    data = embed(content, media_type, target.provenance)
+    final = target.temp.with_name(f"{target.stem}.{_extension(media_type)}")
     replace_file(final, data, temp_name(target.owner, f"{target.stem}-signed"))
     return Artifact(
         path=f"{target.folder}/{final.name}",
         sha256=hashlib.sha256(data).hexdigest(),
         size_bytes=len(data),
-        media_type=look.media_type,
-        width=look.width,
-        height=look.height,
+        media_type=media_type,
+        width=width,
+        height=height,
         url=_plain(output.url),
         remote_id=output.id,
         warnings=tuple(_doubts(look, target)),
         **({} if isinstance(look, image.Look) else _film(look)),
     )
+
+
+def _other_size(look: image.Look | video.Look, target: Target) -> tuple[int, int] | None:
+    """What a picture is still to be made into; None when it is as asked, or nothing is asked."""
+    is_other = isinstance(look, image.Look) and target.asked_size not in {None, (look.width, look.height)}
+    return target.asked_size if is_other else None
 
 
 def _film(look: video.Look) -> dict[str, Any]:
@@ -131,6 +146,9 @@ def _doubts(look: image.Look | video.Look, target: Target) -> Iterable[str]:
     """What a person should look at: an empty picture, or one that lies on its side."""
     if look.is_blank:
         yield say("warning.blank", stem=target.stem)
+    if other := _other_size(look, target):
+        made, asked = f"{look.width}x{look.height}", f"{other[0]}x{other[1]}"
+        yield say("sized.cut", stem=target.stem, made=made, asked=asked)
     if not image.orientation_matches(look.width, look.height, target.asked_ratio):
         size = f"{look.width}x{look.height}"
         yield say("warning.orientation", stem=target.stem, size=size, ratio=target.asked_ratio)
@@ -152,10 +170,18 @@ def copy(artifact: Artifact, target: Target) -> Artifact:
         DiskTrouble: full or read-only.
     """
     source = target.workspace / artifact.path
-    final = target.temp.with_name(target.stem + source.suffix)
+    is_other = target.is_png and artifact.media_type not in {"image/png", "video/mp4"}
+    final = target.temp.with_name(target.stem + (".png" if is_other else source.suffix))
+    facts: dict[str, Any] = {"path": f"{target.folder}/{final.name}"}
     with any_trouble(source):
-        replace_file(final, source.read_bytes(), target.temp.name)
-    return artifact.model_copy(update={"path": f"{target.folder}/{final.name}"})
+        content = source.read_bytes()
+        if is_other:
+            png = cut.to_size(content, "image/png", (artifact.width, artifact.height))
+            content = embed(png, "image/png", target.provenance)
+            facts |= {"media_type": "image/png", "size_bytes": len(content)}
+            facts["sha256"] = hashlib.sha256(content).hexdigest()
+        replace_file(final, content, target.temp.name)
+    return artifact.model_copy(update=facts)
 
 
 def sweep(folders: Iterable[Path], living: Collection[str]) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from hoasi.record import Record
+from hoasi.given import Lora
+from hoasi.record import OptionValue, Record
 from hoasi.records import Request
 
 
@@ -17,6 +18,7 @@ class Ask(Record):
 
     prompt: str | None = None
     prompts_toml: str | None = None
+    """`image_prompts.toml`; also another team's `scenes.yaml` or `script.json`, told by its ending."""
     creative_plan: str | None = None
     requests: tuple[Request, ...] = ()
 
@@ -35,6 +37,11 @@ class Ask(Record):
     output_format: str | None = None
     references: tuple[str, ...] = ()
     style: str | None = None
+    avatar: str | None = None
+    """Whose face it shows: the id of an avatar, `avatars/<id>`."""
+    loras: tuple[Lora, ...] = ()
+    options: dict[str, OptionValue] = {}
+    """Further parameters of a model; `list_models` names them."""
 
     output_dir: str | None = None
     """Folder of the pictures; default: the job's `input/raw_assets/images/ai_generated`, else `outputs`."""

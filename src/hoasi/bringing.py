@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import PurePosixPath
 from typing import Any, TypeVar
@@ -19,6 +20,7 @@ from hoasi.providers._provider import Follows
 from hoasi.records import Artifact, Generation, Output, Problem, State
 from hoasi.street import AddressRefused, NotSent, ReplyLost, TooLarge, WireTrouble
 
+log = logging.getLogger("hoasi.engine")
 T = TypeVar("T")
 
 
@@ -59,10 +61,15 @@ async def _brought(line: Line, done: Done) -> list[Artifact]:
 
 async def arrived(line: Line, k: int, output: Output) -> None:
     """A result that came before its reply was complete: kept at once, so that a lost reply does not take it away."""
-    if k < len(line.planned.stems):
+    if k >= len(line.planned.stems):
+        return
+    try:
         made = await _bring(line, k, output)
-        known = [artifact.model_dump(mode="json") for artifact in (*line.generation.artifacts, made)]
-        line.save(durable=False, artifacts=known)
+    except (GenerationFailed, WireTrouble) as error:  # the others still come; this one is asked for again at the end
+        log.warning("%s: result %d did not come home: %s", line.generation.id, k, error)
+        return
+    known = [artifact.model_dump(mode="json") for artifact in (*line.generation.artifacts, made)]
+    line.save(durable=False, artifacts=known)
 
 
 def _there(line: Line) -> dict[str, Artifact]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from hoasi import catalogue
 from hoasi.errors import HoasiError, KeyMissing, NotFound, NotSupported
@@ -10,13 +11,40 @@ from hoasi.given import Input
 from hoasi.messages import explain, money, say
 from hoasi.planning import Site, models_of, plan_request
 from hoasi.providers import provider
+from hoasi.providers._provider import Settles
 from hoasi.records import Planned, Request
 from hoasi.settings import Settings
 
 AUTO = "auto"
 DEFAULT_PROVIDER = "fal"
+UNASKED = frozenset({"local", "comfyui", "runpod"})
+"""A sketch, and machines of one's own, are never chosen for somebody: they have to be named."""
 
 Planning = tuple[Planned, ...]
+Worded = tuple[str, Request]
+"""A request with the prompt that is sent for it."""
+
+
+def plan_first(ways: Sequence[Worded], inputs: Sequence[Input], site: Site, settings: Settings) -> Planning:
+    """What may be made in several ways: the first that can be gone; the others stand by, should nothing be sent.
+
+    Raises:
+        WrongInput: none can; the message says why not. KeyMissing: no key is set for any.
+    """
+    if len(ways) == 1:
+        return plan(ways[0][1], inputs, site, ways[0][0], settings)
+    found: list[Planning] = []
+    refusals: list[HoasiError] = []
+    for prompt, request in ways:
+        try:
+            found.append(_with_keys(plan(request, inputs, site, prompt, settings), settings))
+        except (NotSupported, NotFound, KeyMissing) as error:
+            refusals.append(error)
+    if not found:
+        raise _no_way(ways[0][1], refusals)
+    first, *others = found
+    note = say("ways.chosen", provider=first[0].provider, model=first[0].model, why=_ways(others, refusals))
+    return tuple(_with_others(item, number, others, note) for number, item in enumerate(first))
 
 
 def plan(request: Request, inputs: Sequence[Input], site: Site, prompt: str, settings: Settings) -> Planning:
@@ -26,11 +54,15 @@ def plan(request: Request, inputs: Sequence[Input], site: Site, prompt: str, set
         WrongInput: it makes no sense, or nobody can do it; the message says who was asked and why not.
     """
     if request.provider == AUTO:
-        return _cheapest(request, lambda name: at(name, request, inputs, site, prompt), settings)
-    return at(request.provider or DEFAULT_PROVIDER, request, inputs, site, prompt)
+        found = _cheapest(request, lambda name: at(name, request, inputs, site, prompt, settings), settings)
+    else:
+        found = at(request.provider or DEFAULT_PROVIDER, request, inputs, site, prompt, settings)
+    return tuple(item.model_copy(update={"warnings": (*request.notes, *item.warnings)}) for item in found)
 
 
-def at(name: str, request: Request, inputs: Sequence[Input], site: Site, prompt: str) -> Planning:
+def at(
+    name: str, request: Request, inputs: Sequence[Input], site: Site, prompt: str, settings: Settings
+) -> Planning:
     """Planned for one provider: with the first of its models for this operation that can do it.
 
     Raises:
@@ -40,11 +72,22 @@ def at(name: str, request: Request, inputs: Sequence[Input], site: Site, prompt:
     refusals: list[HoasiError] = []
     for model in models_of(request, cards):
         try:
-            planned = plan_request(request.model_copy(update={"model": model}), cards, inputs, site, prompt)
-            return tuple(_sendable(item) for item in planned)
+            planned = _wished(request.model_copy(update={"model": model}), cards, inputs, site, prompt)
+            return tuple(_settled(_sendable(item), settings) for item in planned)
         except (NotSupported, NotFound) as error:
             refusals.append(error)
     raise refusals[0]
+
+
+def _wished(
+    request: Request, cards: catalogue.Catalogue, inputs: Sequence[Input], site: Site, prompt: str
+) -> Planning:
+    """Planned with the first set of wished options that the model takes, else without any."""
+    for wish in request.wishes:
+        with suppress(NotSupported):
+            options = {**wish, **request.options}
+            return plan_request(request.model_copy(update={"options": options}), cards, inputs, site, prompt)
+    return plan_request(request, cards, inputs, site, prompt)
 
 
 def _sendable(planned: Planned) -> Planned:
@@ -64,6 +107,16 @@ def _sendable(planned: Planned) -> Planned:
         if not (item.path or item.promise or is_there or _is_remote(item)):
             raise NotSupported("input_elsewhere", provider=maker.name, path=item.written)
     return planned
+
+
+def _settled(planned: Planned, settings: Settings) -> Planned:
+    """What only its provider knows of it.
+
+    Raises:
+        WrongInput: it cannot be sent.
+    """
+    maker = provider(planned.provider)
+    return maker.settle(planned, settings.told(maker.variables)) if isinstance(maker, Settles) else planned
 
 
 def _is_remote(item: Input) -> bool:
@@ -95,17 +148,20 @@ def _cheapest(request: Request, planned_at: Callable[[str], Planning], settings:
 def _with_others(item: Planned, number: int, others: Sequence[Planning], note: str) -> Planned:
     """One purchase, and what the others would make of the very same part of the request."""
     same = [other[number] for other in others if len(other) > number]
-    alternatives = tuple(other for other in same if len(other.stems) == len(item.stems))
+    flat = [*item.alternatives, *(one for other in same for one in (other, *other.alternatives))]
+    alternatives = tuple(
+        one.model_copy(update={"alternatives": ()}) for one in flat if len(one.stems) == len(item.stems)
+    )
     return item.model_copy(update={"alternatives": alternatives, "warnings": (*item.warnings, note)})
 
 
 def _usable(request: Request, settings: Settings) -> list[str]:
-    """Providers that do this and have their key. A sketch is never chosen for somebody: local has to be named.
+    """Providers that do this and have their key.
 
     Raises:
         KeyMissing: no key is set for any of them.
     """
-    able = [name for name in catalogue.PROVIDERS if name != "local" and _offers(name, request)]
+    able = [name for name in catalogue.PROVIDERS if name not in UNASKED and _offers(name, request)]
     usable = [name for name in able if settings.secret(provider(name).secrets) is not None]
     if not usable:
         names = " / ".join(provider(name).secrets[0] for name in able if provider(name).secrets) or "-"
@@ -141,3 +197,32 @@ def _nobody(request: Request, refusals: Sequence[HoasiError]) -> HoasiError:
         return refusals[0]
     reasons = " ".join(dict.fromkeys(explain(error.problem()).message for error in refusals))
     return NotSupported("auto_nobody", operation=request.operation, reasons=reasons)
+
+
+# ---------------------------------------------------------------------- several ways
+
+
+def _with_keys(planned: Planning, settings: Settings) -> Planning:
+    """The same; it could be sent.
+
+    Raises:
+        KeyMissing: it could not.
+    """
+    maker = provider(planned[0].provider)
+    names = catalogue.load(maker.name).card(planned[0].model).secrets or maker.secrets
+    if names and settings.secret(names) is None:
+        raise KeyMissing("key_missing", provider=maker.name, names=names[0], page=maker.key_page)
+    return planned
+
+
+def _ways(others: Sequence[Planning], refusals: Sequence[HoasiError]) -> str:
+    told = [say("auto.cannot", reason=explain(error.problem()).message) for error in refusals]
+    told += [say("ways.stands_by", provider=other[0].provider, model=other[0].model) for other in others]
+    return "; ".join(told)
+
+
+def _no_way(request: Request, refusals: Sequence[HoasiError]) -> HoasiError:
+    """What the ways lack; where it is keys alone, the names of all."""
+    others = [error for error in refusals if not isinstance(error, KeyMissing)]
+    names = " / ".join(dict.fromkeys(str(error.facts["names"]) for error in refusals if error not in others))
+    return _nobody(request, others) if others else KeyMissing("auto_no_key", operation=request.operation, names=names)

@@ -125,12 +125,21 @@ def roots(item: Input, scope: Scope) -> tuple[Root, ...]:
 
 
 def lacking(items: Iterable[Input], job_id: str, scope: Scope, settings: Settings) -> list[tuple[Root, Standing]]:
-    """Pictures without a permission that stands now, and why; each once."""
-    path, strict = file_of(settings, job_id), settings.consent_is_strict
+    """Pictures without a permission that stands now, and why; each once.
+
+    Avatars belong to the workspace: where a job's own file says nothing of one, what is said there holds.
+    """
     now = datetime.now(UTC).isoformat()
     needed = dict.fromkeys(root for item in items for root in roots(item, scope))
-    found = [(root, standing(path, root.sha256, scope=root.scope, strict=strict, now=now)) for root in needed]
+    found = [(root, _of_root(root, job_id, settings, now)) for root in needed]
     return [(root, why) for root, why in found if why != "granted"]
+
+
+def _of_root(root: Root, job_id: str, settings: Settings, now: str) -> Standing:
+    jobs = dict.fromkeys((job_id, "") if root.scope == "avatar" else (job_id,))
+    files, strict = [file_of(settings, job) for job in jobs], settings.consent_is_strict
+    said = [standing(file, root.sha256, scope=root.scope, strict=strict, now=now) for file in files]
+    return "refused_minor" if "refused_minor" in said else next((why for why in said if why != "missing"), "missing")
 
 
 def must_stand(items: Iterable[Input], job_id: str, scope: Scope, settings: Settings) -> None:

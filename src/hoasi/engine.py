@@ -140,7 +140,7 @@ class Engine:
     async def wait(self, ids: Sequence[str], timeout_s: float | None) -> list[Generation]:
         """Until all have ended or the time is over; their ends stand in the logs when this returns."""
         generations = await self._runner.wait(ids, timeout_s)
-        await self._scribe.flush()
+        await self._scribe.flush([generation for generation in generations if generation.planned.fixed_name])
         return generations
 
     def phases(self, ids: Sequence[str]) -> dict[str, str]:

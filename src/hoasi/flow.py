@@ -114,7 +114,11 @@ async def _known_there(line: Line, refused: ProviderRefused) -> None:
     """Refused when sent again: perhaps because the first one had arrived after all."""
     if line.generation.tries > 1 and isinstance(line.maker, Finds):
         maker, order = line.maker, line.order()
-        if (found := await asked(line, lambda: maker.find(line.wire, order))) is not None:
+        try:
+            found = await asked(line, lambda: maker.find(line.wire, order))
+        except PaymentUnknown:  # sent again only because the first one was proven not to be there
+            raise refused from None
+        if found is not None:
             return await line.hold({**found.receipt, "at": line.wire.address})
     raise refused
 
@@ -178,15 +182,15 @@ async def _recover(line: Line, lost: PaymentUnknown) -> None:
     while (found := await asked(line, lambda: maker.find(line.wire, order))) is None:
         left = (line.generation.submitted_at or 0.0) + ARRIVAL_S - time.time()
         if left <= 0:
-            line.save(state=State.QUEUED, submitted_at=None)
+            _requeue(line, NotAccepted("never_arrived", provider=maker.name))
             return
         await anyio.sleep(min(left, ARRIVAL_POLL_S))
     await line.hold({**found.receipt, "at": line.wire.address})
 
 
 async def _reconcile(line: Line) -> None:
-    """Submitting, found after a crash: the POST may have left. What is free is simply made again."""
-    if line.planned.price.usd == 0:
+    """Submitting, found after a crash: the POST may have left. What is free is made again, if nobody can be asked."""
+    if line.planned.price.usd == 0 and not isinstance(line.maker, Finds):
         return line.save(state=State.QUEUED, submitted_at=None)
     return await _recover(line, PaymentUnknown("crashed_while_sending", provider=line.maker.name))
 
@@ -219,10 +223,12 @@ async def _until_ready(line: Line) -> Ready:
     planned, maker = line.planned, line.maker
     if not isinstance(maker, Follows):
         raise ResultExpired("result_expired", provider=maker.name, status=0)
-    schedule = Schedule(line.shop.ledger.durations(planned.provider, planned.model), planned.expected_s)
+    schedule = Schedule(line.shop.ledger.durations(planned.provider, planned.model), planned.expected_s, planned.poll_s)
     sent_at = line.generation.submitted_at or time.time()
     with anyio.move_on_after(planned.cap_s):
         return await asked(line, lambda: until_ready(maker, line, schedule, sent_at))
+    if planned.stops_at_cap:
+        raise Stopped
     raise Parked(waiting(line, "still_running"))
 
 

@@ -6,13 +6,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hoasi import consent, paths
+from hoasi import catalogue, consent, paths
 from hoasi.ask import Ask
 from hoasi.consent import Standing
 from hoasi.errors import BudgetExceeded, ConsentMissing, KeyMissing, WrongInput
 from hoasi.given import Root
 from hoasi.messages import money
 from hoasi.providers import provider
+from hoasi.providers._provider import Settles
 from hoasi.records import Plan, Planned, iso
 from hoasi.settings import Settings
 
@@ -32,10 +33,15 @@ def keys(plan: Plan, settings: Settings) -> None:
     Raises:
         KeyMissing: names the variables, the page to get one, and the provider that needs none.
     """
-    for name in {item.provider for item in plan.items}:
+    for name, model in dict.fromkeys((item.provider, item.model) for item in plan.items):
         maker = provider(name)
-        if maker.secrets and settings.secret(maker.secrets) is None:
-            raise KeyMissing("key_missing", provider=name, names=maker.secrets[0], page=maker.key_page)
+        names = catalogue.load(name).card(model).secrets or maker.secrets
+        if names and settings.secret(names) is None:
+            raise KeyMissing("key_missing", provider=name, names=names[0], page=maker.key_page)
+    for item in plan.items:
+        maker = provider(item.provider)
+        if isinstance(maker, Settles) and (lacking := maker.missing(item, settings.told(maker.variables))):
+            raise KeyMissing("setting_missing", provider=maker.name, names=" / ".join(lacking))
 
 
 def folders(plan: Plan, settings: Settings) -> None:

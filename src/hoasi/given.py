@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from hoasi.record import Medium, Record, Role, Scope
+from typing import Literal
+
+from hoasi.record import Medium, Operation, OptionValue, Record, Role, Scope
 
 
 class Given(Record):
@@ -71,3 +73,28 @@ class Input(Record):
     remote: Remote | None = None
     roots: tuple[Root, ...] = ()
     """Made by us: the permissions it rests on. Else the picture's own permission counts."""
+
+
+class Lora(Record):
+    """A LoRA as somebody asks for it: a person's, or a film's look.
+
+    A weight not given is the style's, else the house's; `url` is for workers that fetch LoRAs themselves.
+    """
+
+    name: str
+    kind: Literal["character", "film"] = "character"
+    weight: float | None = None
+    url: str | None = None
+
+
+class Way(Record):
+    """How else a request may be made: only what differs from it is set."""
+
+    operation: Operation = "generate_image"
+    provider: str | None = None
+    model: str | None = None
+    prompt: str = ""
+    aspect_ratio: str | None = None
+    resolution: str | None = None
+    options: dict[str, OptionValue] = {}
+    notes: tuple[str, ...] = ()

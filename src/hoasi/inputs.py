@@ -36,15 +36,15 @@ async def prepared(line: Line) -> tuple[Sent, ...]:
 async def _sent(line: Line, item: Input) -> Sent:
     way = line.maker.ways.get(item.medium)
     remote = item.remote
-    if remote is not None and remote.provider == line.maker.name and (remote.id or way == "address"):
+    if way == "address" and item.written.startswith("https://"):
+        return Sent(item, url=item.written)
+    if way == "address" and remote is not None and remote.provider == line.maker.name:
         return Sent(item, url=remote.url)
     if way == "upload" and isinstance(line.maker, Uploads):
         return Sent(item, url=await _address(line, line.maker, item))
     if way == "inline":
         content, media_type = await _read(line.shop, item, _limits(line, item))
         return Sent(item.model_copy(update={"media_type": media_type}), data=content)
-    if way == "address" and item.written.startswith("https://"):
-        return Sent(item, url=item.written)
     raise NotSupported("input_needs_address", provider=line.maker.name, path=item.written)
 
 

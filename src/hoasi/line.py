@@ -237,7 +237,8 @@ class Line:
             owner=self.shop.owner,
             media=planned.media,
             asked_ratio=planned.request.aspect_ratio,
-            asked_size=pixels(planned.parameters.get("target_size")),
+            asked_size=pixels(planned.parameters.get("target_size") or planned.request.prefers.get("target_size")),
+            is_png=bool(planned.fixed_name),
             provenance=Provenance(
                 generation_id=self.generation.id,
                 provider=planned.provider,

@@ -14,9 +14,10 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Literal
 
+from hoasi import fixed_names
 from hoasi.ledger import Ledger
 from hoasi.ledger_rows import generation_of, marks, packed, places
-from hoasi.planning import slug
+from hoasi.planning import reseeded, slug
 from hoasi.record import Record
 from hoasi.records import Generation, Planned, Problem, State
 
@@ -73,6 +74,8 @@ def open_all(
         bought = [o.generation.planned for o in openings if o.kind == "new" and o.generation.copy_of is None]
         admit(bought, spent_usd, spent_images)
         desk.remember_folders(items)
+        for item, opening in zip(known, openings, strict=True):
+            fixed_names.want(db, item, opening.generation.id)
     return openings
 
 
@@ -90,7 +93,8 @@ def _decide(desk: Desk, item: Planned, owner: str, *, overwrite: bool, resubmit:
         return _share(desk, item, owner, made)
     if _may_buy_again(bought, overwrite=overwrite, resubmit=resubmit):
         desk.settle(bought)
-        return Opening(kind="new", generation=desk.add(item, owner, attempt=bought.attempt + 1))
+        again = reseeded(item, bought.attempt + 1) if overwrite else item
+        return Opening(kind="new", generation=desk.add(again, owner, attempt=bought.attempt + 1))
     return Opening(kind="unsettled", generation=bought)
 
 
@@ -130,7 +134,7 @@ class Desk:
         """Where these plans will write."""
         paths = (
             {f"{item.output_dir}/" for item in items} | {i.log_path for i in items} | {i.semantics_path for i in items}
-        )
+        ) | {item.fixed_name for item in items}
         folders = {path.rpartition("/")[0] for path in paths if path}
         self._db.executemany("INSERT OR IGNORE INTO folder VALUES (?)", [(folder,) for folder in folders])
 

@@ -32,10 +32,11 @@ Tell = Callable[[Pending], None]
 class Schedule:
     """When to look at a model whose results take log-normally long: rarely before it can be done, often when it should.
 
-    Learns from past durations; a card's typical duration stands in until there are some.
+    Learns from past durations; a card's typical duration stands in until there are some. `least_s` is a floor.
     """
 
-    def __init__(self, durations: Sequence[float], typical_s: float) -> None:
+    def __init__(self, durations: Sequence[float], typical_s: float, least_s: float = 0.0) -> None:
+        self._least_s = least_s
         logs = [math.log(max(seconds, 0.05)) for seconds in durations]
         self._mean = fmean(logs) if len(logs) >= _FEW else math.log(max(typical_s, 0.05))
         self._spread = max(pstdev(logs), 0.05) if len(logs) >= _FEW else 0.6
@@ -50,8 +51,9 @@ class Schedule:
         """Seconds until the next look, `elapsed_s` after the submission."""
         first = math.exp(self._mean - 2.05 * self._spread)  # the 2nd percentile
         if elapsed_s < first:
-            return max(first - elapsed_s, SHORTEST_S)
-        return min(max(math.sqrt(2 * PATIENCE_PRICE / self._hazard(elapsed_s)), SHORTEST_S), LONGEST_S)
+            return max(first - elapsed_s, SHORTEST_S, self._least_s)
+        best = math.sqrt(2 * PATIENCE_PRICE / self._hazard(elapsed_s))
+        return max(min(max(best, SHORTEST_S), LONGEST_S), self._least_s)
 
     def _hazard(self, at_s: float) -> float:
         """Chance a second of ending now. What is late may take as long again: far out, the curve knows nothing."""
@@ -133,6 +135,6 @@ async def _watched(stream: AsyncGenerator[Pending | Ready, None], tell: Tell) ->
                 tell(seen)
             with anyio.move_on_after(_LAST_WORDS_S):
                 await anext(stream, None)
-    except WireTrouble:
+    except (WireTrouble, TryAgain):
         return ready
     return ready

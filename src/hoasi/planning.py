@@ -27,6 +27,8 @@ CAPS_S = {"image": 300.0, "video": 600.0}
 """How long a generation is followed unless its card says otherwise."""
 REFUSALS = {"text_to_video": 2, "image_to_video": 2, "reference_to_video": 2, "motion_control": 2, "extend_video": 2}
 """How often these are sent again after a proven refusal; everything else 3 times."""
+TAKES = ".hoasi/takes"
+"""Where the files themselves lie of pictures that have a fixed name, folder by folder."""
 
 
 class Site(Record):
@@ -39,7 +41,15 @@ class Site(Record):
     output_dir: str
     log_path: str = ""
     semantics_path: str = ""
+    records_path: str = ""
     realm: str = ""
+
+
+def site_of(planned: Planned) -> Site:
+    """Where something that was planned goes."""
+    names = ("job_id", "log_path", "semantics_path", "records_path", "realm")
+    folder = planned.fixed_name.rpartition("/")[0] or planned.output_dir
+    return Site(output_dir=folder, **{name: getattr(planned, name) for name in names})
 
 
 def plan_request(
@@ -59,7 +69,7 @@ def plan_request(
         NotSupported: the model cannot do it, or would silently lose a parameter.
     """
     card, notes = _card(request, cards)
-    request = spelled(request, card)
+    request = _preferred(spelled(request, card), card)
     pictures = sum(item.role in PICTURES for item in inputs)
     prompt, spoken = marked(prompt, card, pictures), prompt
     inputs = faces(request, inputs)
@@ -68,7 +78,10 @@ def plan_request(
     chunks = _chunks(request.num_images, card)
     planned = []
     for number, count in enumerate(chunks):
-        part = request.model_copy(update={"first_idx": request.first_idx + sum(chunks[:number]), "num_images": count})
+        first = request.first_idx + sum(chunks[:number])
+        part = request.model_copy(update={"first_idx": first, "num_images": count})
+        if part.fixed_name and count == 1 < len(chunks):
+            part = part.model_copy(update={"fixed_name": f"{part.fixed_name}_{first}"})
         if part.seed is not None:
             part = part.model_copy(update={"seed": (part.seed + number) % SEEDS})
         planned.append(_planned(part, card, inputs, site, prompt, notes))
@@ -82,7 +95,8 @@ def _planned(
     shas = [_mark(item, request) for item in inputs]
     seed = _derived_seed(request, card, parameters, shas) if request.seed is None else request.seed
     is_sent = "seed" in card.accepts
-    fingerprint = _digest([site.realm, card.provider, card.id, request.operation, parameters, seed, shas])
+    cut = [target] if (target := request.prefers.get("target_size")) and "target_size" not in parameters else []
+    fingerprint = _digest([site.realm, card.provider, card.id, request.operation, parameters, seed, shas, *cut])
     return Planned(
         **_of_card(card, request),
         request=request,
@@ -92,7 +106,9 @@ def _planned(
         seed_is_sent=is_sent,
         inputs=inputs,
         fingerprint=fingerprint,
-        output_dir=site.output_dir,
+        output_dir=f"{TAKES}/{site.output_dir}" if request.fixed_name else site.output_dir,
+        fixed_name=f"{site.output_dir}/{request.fixed_name}" if request.fixed_name else "",
+        records_path=site.records_path,
         realm=site.realm,
         log_path=site.log_path,
         semantics_path=site.semantics_path,
@@ -167,9 +183,22 @@ def _unsaid(request: Request, prompt: str, pictures: int) -> tuple[str, ...]:
     return tuple(say("note.picture_not_named", number=number) for number in missed)
 
 
+def _preferred(request: Request, card: Card) -> Request:
+    """The request with what it would rather have, where this model takes that."""
+    updates: dict[str, Any] = {}
+    words, target = request.prefers.get("negative_prompt"), request.prefers.get("target_size")
+    if words and request.negative_prompt is None and "negative_prompt" in card.accepts and not request.given:
+        updates["negative_prompt"] = words
+    if target and "target_size" in card.options:
+        updates["options"] = {"target_size": target, **request.options}
+    return request.model_copy(update=updates)
+
+
 def _lost(request: Request, card: Card) -> tuple[str, ...]:
     """Given parameters that the model does not take and that do no harm."""
     notes = []
+    if request.prefers.get("negative_prompt") and request.negative_prompt is None:
+        notes.append(say("note.visual.negative_not_sent", model=card.id, words=request.prefers["negative_prompt"]))
     if request.seed is not None and "seed" not in card.accepts:
         notes.append(say("note.seed_not_sent", model=card.id))
     if request.aspect_ratio is not None and card.sizes.kind == "none":
@@ -199,7 +228,8 @@ def _parameters(request: Request, card: Card, prompt: str) -> dict[str, Any]:
     }
     kept = {name: value for name, value in given.items() if value is not None and name in card.accepts}
     chosen = options(request, card)
-    ratio = nearest(chosen.get("target_size"), card) if request.aspect_ratio is None else request.aspect_ratio
+    target = chosen.get("target_size") or request.prefers.get("target_size")
+    ratio = nearest(target, card) if request.aspect_ratio is None else request.aspect_ratio
     return kept | chosen | size(ratio, card)
 
 
@@ -209,6 +239,15 @@ def _derived_seed(request: Request, card: Card, parameters: dict[str, Any], shas
     return int(_digest([card.provider, card.id, parameters, shas, place]), 16) % SEEDS
 
 
+def reseeded(planned: Planned, attempt: int) -> Planned:
+    """Bought again under a fixed name, for another picture: with another seed, unless the caller chose it."""
+    if not planned.fixed_name or planned.request.seed is not None:
+        return planned
+    seed = int(_digest([planned.fingerprint, attempt]), 16) % SEEDS
+    sent = {"seed": seed} if planned.seed_is_sent else {}
+    return planned.model_copy(update={"seed": seed, "parameters": {**planned.parameters, **sent}})
+
+
 def _digest(value: Any) -> str:
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
@@ -216,7 +255,7 @@ def _digest(value: Any) -> str:
 
 def _stem(request: Request, fingerprint: str, idx: int) -> str:
     """`<scene>_<idx>_<sha8>`: known before paying, equal for an equal request."""
-    return f"{slug(request.scene.id) or 'img'}_{idx}_{_digest([fingerprint, idx])[:8]}"
+    return f"{slug(request.fixed_name or request.scene.id) or 'img'}_{idx}_{_digest([fingerprint, idx])[:8]}"
 
 
 def slug(text: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from hoasi import catalogue, choosing, paths, sources
+from hoasi import catalogue, choosing, paths, sources, wearing
 from hoasi.ask import Ask
 from hoasi.choosing import AUTO, DEFAULT_PROVIDER
 from hoasi.consent import roots
@@ -21,7 +21,8 @@ from hoasi.record import Media
 from hoasi.records import Plan, Planned, Request
 from hoasi.requirements import MAX_IMAGES_A_REQUEST
 from hoasi.settings import Settings
-from hoasi.sources import Sourced, creative_plan, image_prompts, looks
+from hoasi.shapes import pixels
+from hoasi.sources import Sourced, creative_plan, image_prompts, looks, scenes_yaml, script_json
 from hoasi.sources.prompt import clean
 
 MANY_IMAGES = 20
@@ -35,6 +36,7 @@ CLIPS = frozenset(
 )
 """Operations that make clips."""
 FOLDERS: dict[Media, str] = {"image": "images", "video": "videos"}
+RECORDS = "assets.json"
 LOGS: dict[Media, str] = {"image": "ai_image_generation.toml", "video": "ai_video_generation.toml"}
 
 
@@ -54,6 +56,7 @@ async def prepare(ask: Ask, settings: Settings, read_inputs: ReadInputs) -> Plan
     """
     sourced = _sourced(ask, settings.workspace)
     requests, notes = _with_options(ask, sourced)
+    requests, shown = wearing.worn_by(requests, settings.workspace)
     home = looks.home((request.style for request in requests), settings.workspace)
     sites = {media: _site(ask, sourced, settings, media, home) for media in dict.fromkeys(map(media_of, requests))}
     made: list[tuple[Planned, ...]] = []
@@ -61,14 +64,14 @@ async def prepare(ask: Ask, settings: Settings, read_inputs: ReadInputs) -> Plan
         written = [given for given in request.given if given.of is None]
         read = await read_inputs(written, look=_look(request)) if written else []
         found = _with_promises(request, read, made)
-        prompt, styled = looks.dressed(request, settings.workspace)
-        made.append(choosing.plan(styled, found, sites[media_of(request)][0], prompt, settings))
+        ways = [looks.dressed(way, settings.workspace) for way in request.ways]
+        made.append(choosing.plan_first(ways, found, sites[media_of(request)][0], settings))
     items = tuple(item for planned in made for item in planned)
     first = sites[media_of(requests[0])][0] if requests else _site(ask, sourced, settings, "image")[0]
     plan = Plan(job_id=first.job_id, output_dir=first.output_dir, items=items)
     where = [note for _, told in sites.values() for note in told]
     repeated = [note for item in items for note in item.warnings]
-    warnings = dict.fromkeys([*sourced.warnings, *notes, *where, *repeated, *_general(plan, settings)])
+    warnings = dict.fromkeys([*sourced.warnings, *notes, *shown, *where, *repeated, *_general(plan, settings)])
     return plan.model_copy(update={"warnings": tuple(warnings)})
 
 
@@ -134,8 +137,13 @@ def _sourced(ask: Ask, workspace: Path) -> Sourced:
         )
     if ask.prompts_toml is not None:
         path = paths.inside(workspace, ask.prompts_toml, what="--prompts-toml")
-        return image_prompts.read(path, workspace=workspace, scene_ids=ask.scene_ids)
+        read = _READERS.get(path.suffix.lower(), image_prompts.read)
+        return read(path, workspace=workspace, scene_ids=ask.scene_ids)
     return Sourced(requests=ask.requests or (_one(ask),), job_id=None)
+
+
+_READERS = {".yaml": scenes_yaml.read, ".yml": scenes_yaml.read, ".json": script_json.read}
+"""Files of prompts beside image_prompts.toml."""
 
 
 def _one(ask: Ask) -> Request:
@@ -155,9 +163,12 @@ def _with_options(ask: Ask, sourced: Sourced) -> tuple[list[Request], list[str]]
             "provider": provider,
             "model": model,
             "references": ask.references or request.references,
+            "loras": ask.loras or request.loras,
+            "options": {**request.options, **ask.options},
             "aspect_ratio": ask.aspect_ratio or request.aspect_ratio or sourced.aspect_ratio,
             "first_idx": used[request.scene.id] + 1,
             **{name: value for name in _PLAIN if (value := getattr(ask, name)) is not None},
+            **_for_fixed_name(ask, request),
         }
         requests.append(request.model_copy(update=options))
         used[request.scene.id] += _counted(requests[-1])
@@ -166,7 +177,24 @@ def _with_options(ask: Ask, sourced: Sourced) -> tuple[list[Request], list[str]]
     return requests, list(dict.fromkeys(notes))
 
 
-_PLAIN = ("seed", "num_images", "resolution", "negative_prompt", "output_format", "style")
+_PLAIN = ("seed", "num_images", "resolution", "negative_prompt", "output_format", "style", "avatar")
+
+
+def _for_fixed_name(ask: Ask, request: Request) -> dict[str, object]:
+    """Under a fixed name lies one picture, of the size in pixels that the call names, or of its shape.
+
+    Raises:
+        WrongInput: more pictures are asked for.
+    """
+    if not request.fixed_name:
+        return {}
+    if ask.num_images not in {None, 1}:
+        raise WrongInput("fixed_name_one", value=ask.num_images, name=request.fixed_name)
+    size = pixels(ask.resolution)
+    if size is not None:
+        return {"prefers": {**request.prefers, "target_size": f"{size[0]}x{size[1]}"}, "resolution": None}
+    left = {"target_size"} if ask.aspect_ratio else set()
+    return {"prefers": {name: value for name, value in request.prefers.items() if name not in left}}
 
 
 def _counted(request: Request) -> int:
@@ -213,9 +241,13 @@ def _site(
 ) -> tuple[Site, list[str]]:
     """Folders and logs, and what to say about them; `home`: where pictures of their style lie, if they have one."""
     root = settings.workspace
-    folder = paths.inside(root, ask.output_dir, what="--output-dir") if ask.output_dir else None
+    written = ask.output_dir or sourced.folder
+    folder = paths.inside(root, written, what="--output-dir") if written else None
     report = _report(paths.inside(root, ask.report_toml, what="--report-toml")) if ask.report_toml else None
     found = [sources.job_of(path / "x", root) for path in (folder, report) if path is not None]
+    is_avatar = any(request.scope == "avatar" for request in sourced.requests)
+    if ask.requests and not is_avatar:  # what is made from a job's files belongs to that job; an avatar to all of them
+        found += [sources.job_of(root / given.written, root) for r in sourced.requests for given in r.given]
     job_id = ask.job_id or sourced.job_id or next((job for job in found if job), None) or ""
     if job_id:
         job = paths.job_dir(root, job_id)
@@ -229,6 +261,7 @@ def _site(
         output_dir=paths.relative(root, folder),
         log_path=paths.relative(root, report or folder / LOGS[media]),
         semantics_path=f"jobs/{job_id}/source/asset_semantics.toml" if job_id else "",
+        records_path=paths.relative(root, folder / RECORDS) if sourced.has_records else "",
         realm=settings.realm,
     )
     unwatched = job_id and not paths.is_watched(root, folder, job_id)

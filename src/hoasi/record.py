@@ -28,6 +28,7 @@ Operation = Literal[
     "motion_control",
     "extend_video",
     "lip_sync",
+    "relight",
 ]
 """What can be asked for; cards of further operations only wait."""
 

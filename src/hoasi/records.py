@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import Field
 
-from hoasi.given import Given, Input
+from hoasi.given import Given, Input, Lora, Way
 from hoasi.record import Media, Operation, OptionValue, Paid, Record, Retry, Scope
 
 
@@ -68,10 +68,37 @@ class Request(Record):
     references: tuple[str, ...] = ()
     inputs: tuple[Given, ...] = ()
     options: dict[str, OptionValue] = {}
+    wishes: tuple[dict[str, OptionValue], ...] = ()
+    """Sets of options: the first that the model takes is added, beside what `options` say; none of them is no loss."""
+    prefers: dict[str, str] = {}
+    """What is taken where the model has such a choice, and no reason to refuse where it has none: `resolution`,
+    `negative_prompt`, and `target_size`, to which results are cut and scaled here if the model cannot be told."""
+    loras: tuple[Lora, ...] = ()
     style: str | None = None
+    look: dict[str, OptionValue] = {}
+    """What a style of the workspace's registry sets beside its words: its LoRA, strengths, values for the graph."""
     first_idx: int = 1
+    words_after: tuple[str, ...] = ()
+    """What a global style of its source puts behind the prompt, before the words of `style`."""
+    fixed_name: str = ""
+    """A file name without extension on which another program insists (`scene-001`); see `Planned.fixed_name`."""
+    avatar: str | None = None
+    """An avatar by its id (`lan`), or one picture of it (`lan#profile_right`, `lan#2`: the second portrait)."""
+    scope: Scope = "reference"
+    """What the people in its pictures must have permitted, unless its operation says so."""
+    notes: tuple[str, ...] = ()
+    """What a person should know of it before paying, as sentences."""
+    otherwise: tuple[Way, ...] = ()
+    """In this order: how else, where it cannot be made so, or where nothing of it could be sent."""
     origin: str = ""
     """Where it was written, for error texts: `creative_plan.toml, scene SC_01`."""
+
+    @property
+    def ways(self) -> tuple[Request, ...]:
+        """The request, and the others that may stand in for it."""
+        said = [{name: getattr(way, name) for name in way.model_fields_set} for way in self.otherwise]
+        own = self.model_copy(update={"otherwise": ()})
+        return (own, *(own.model_copy(update={"notes": (), "model": None, **update}) for update in said))
 
     @property
     def given(self) -> tuple[Given, ...]:
@@ -110,6 +137,11 @@ class Planned(Record):
     log_path: str = ""
     semantics_path: str = ""
     """Workspace-relative files that tell of it; "" for none."""
+    fixed_name: str = ""
+    """Where another program looks for its picture: workspace-relative, without extension, always a PNG. A copy lies
+    there as long as nothing else is asked for that name; its own file is kept apart, named by its content."""
+    records_path: str = ""
+    """The file of asset records that tells of it; "" for none."""
     stems: tuple[str, ...]
     price: Price
     prompt: str
@@ -117,6 +149,10 @@ class Planned(Record):
     expected_s: float = 10.0
     cap_s: float = 300.0
     """How long it is followed before it is left, resumable."""
+    stops_at_cap: bool = False
+    """Then it is taken back at its provider instead."""
+    poll_s: float = 0.0
+    """It is not asked about oftener."""
     refusals: int = 3
     """How often it is sent again after a proven refusal."""
     slots: int = 1
@@ -130,7 +166,14 @@ class Planned(Record):
     @property
     def scope(self) -> Scope:
         """What the people in its pictures must have permitted."""
-        return "swap" if self.operation == "swap_face" else "reference"
+        return "swap" if self.operation == "swap_face" else self.request.scope
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The fixed names of its pictures, one each: numbered where there are several; none where none is asked for."""
+        if not self.fixed_name or len(self.stems) == 1:
+            return (self.fixed_name,) if self.fixed_name else ()
+        return tuple(f"{self.fixed_name}_{self.request.first_idx + k}" for k in range(len(self.stems)))
 
     @property
     def parents(self) -> tuple[str, ...]:

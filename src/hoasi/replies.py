@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from hoasi import fixed_names
 from hoasi.answers import Entry, Reply
 from hoasi.messages import explain, money, say
 from hoasi.record import Paid
@@ -22,6 +23,7 @@ def entry(generation: Generation, workspace: Path, batch: Batch, parents: Sequen
     notes = [warning for artifact in generation.artifacts for warning in artifact.warnings]
     notes += [say("note.copied", id=generation.copy_of)] if generation.copy_of else []
     notes += [say("note.fetched_again")] if generation.id in batch.free else []
+    notes += _missing(generation)
     is_harmed = generation.state is State.SUCCEEDED and generation.problem is not None
     if is_harmed and generation.problem:
         state = "expired" if generation.problem.kind == "ResultExpired" else "failed"
@@ -34,7 +36,7 @@ def entry(generation: Generation, workspace: Path, batch: Batch, parents: Sequen
         provider=planned.provider,
         model=planned.model,
         seed=planned.seed,
-        outputs=() if is_harmed else tuple(str(workspace / artifact.path) for artifact in generation.artifacts),
+        outputs=() if is_harmed else tuple(str(workspace / path) for path in fixed_names.shown(generation, workspace)),
         error=explain(generation.problem) if generation.problem else None,
         estimate_usd=planned.price.usd,
         expected_seconds=planned.expected_s if generation.state.is_open else None,
@@ -42,6 +44,15 @@ def entry(generation: Generation, workspace: Path, batch: Batch, parents: Sequen
         parents=tuple(parents),
         notes=tuple(notes),
     )
+
+
+def _missing(generation: Generation) -> list[str]:
+    """A success that brought less than was asked for says so, and why, where its provider told."""
+    made, asked = len(generation.artifacts), len(generation.planned.stems)
+    if generation.state is not State.SUCCEEDED or made >= asked:
+        return []
+    why = generation.facts.get("missing_why") or generation.facts.get("blocked") or ""
+    return [say("note.fewer", made=made, asked=asked, why=why)]
 
 
 def _paid(generation: Generation) -> Paid:
@@ -54,6 +65,9 @@ def _paid(generation: Generation) -> Paid:
 def planned_entry(planned: Planned, workspace: Path) -> Entry:
     """What a dry run says of one request: the file names are those the real run makes."""
     suffix = "mp4" if planned.media == "video" else planned.parameters.get("output_format", "png")
+    names = [f"{planned.output_dir}/{stem}" for stem in planned.stems]
+    if planned.fixed_name:
+        names, suffix = [*planned.names], "png"
     return Entry(
         id="",
         scene_id=planned.request.scene.id,
@@ -63,7 +77,7 @@ def planned_entry(planned: Planned, workspace: Path) -> Entry:
         provider=planned.provider,
         model=planned.model,
         seed=planned.seed,
-        outputs=tuple(str(workspace / planned.output_dir / f"{stem}.{suffix}") for stem in planned.stems),
+        outputs=tuple(str(workspace / f"{name}.{suffix}") for name in names),
         estimate_usd=planned.price.usd,
         expected_seconds=planned.expected_s,
         notes=(planned.price.basis,),

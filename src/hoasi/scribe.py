@@ -18,9 +18,10 @@ from pathlib import Path
 
 import anyio.to_thread
 
+from hoasi import fixed_names
 from hoasi.artifacts import temp_name
 from hoasi.errors import DiskTrouble, HoasiError
-from hoasi.exports import asset_semantics, joblog, rows
+from hoasi.exports import asset_semantics, joblog, records, rows
 from hoasi.files import held
 from hoasi.ledger import Ledger
 from hoasi.messages import explain, say
@@ -62,14 +63,17 @@ class Scribe:
             await self.flush()
             await asyncio.sleep(PAUSE_S)
 
-    async def flush(self) -> None:
-        """Everything that ended so far stands in the files when this returns; a caller that gives up stops nothing."""
-        await asyncio.shield(asyncio.ensure_future(self._flush()))
+    async def flush(self, also: Sequence[Generation] = ()) -> None:
+        """Everything that ended so far stands in the files when this returns; a caller that gives up stops nothing.
 
-    async def _flush(self) -> None:
+        Of `also`, what has a fixed name is laid there, although its end was told long ago.
+        """
+        await asyncio.shield(asyncio.ensure_future(self._flush(also)))
+
+    async def _flush(self, also: Sequence[Generation] = ()) -> None:
         async with self._writing:
             self._news.clear()
-            await anyio.to_thread.run_sync(self._tell)
+            await anyio.to_thread.run_sync(self._tell, also)
 
     async def close(self) -> None:
         """Last words, then silence."""
@@ -85,11 +89,13 @@ class Scribe:
 
     # ------------------------------------------------------------------ in a thread, with a ledger of its own
 
-    def _tell(self) -> None:
+    def _tell(self, also: Sequence[Generation] = ()) -> None:
         with self._complaining("ledger.db"):
             ledger = self._ledger = self._ledger or Ledger(self._settings.home / "ledger.db")
             with ledger.transaction() as db:
-                paths = {news.generation.planned.log_path for news in untold(db)}
+                news = [row.generation for row in untold(db)]
+            self._lay(ledger, [*news, *also])
+            paths = {generation.planned.log_path for generation in news}
             for path in sorted(paths):
                 self._tell_one(ledger, path)
 
@@ -117,6 +123,16 @@ class Scribe:
                 told(db, [row.generation for row in news], semantics=is_known)
                 if after is not None:
                     remember(db, path, after)
+
+    def _lay(self, ledger: Ledger, generations: Sequence[Generation]) -> None:
+        """Pictures under their fixed names, and the records of what lies there."""
+        root, named = self._settings.workspace, [g for g in generations if g.planned.fixed_name]
+        for path, name in {g.planned.records_path: g.planned.fixed_name for g in reversed(named)}.items():
+            with self._complaining(name), held(self._lock("fixed names")):
+                fixed_names.lay(ledger, [g for g in named if g.planned.records_path == path], root, self._owner)
+                if path:
+                    made = fixed_names.lying(ledger, path.rpartition("/")[0])
+                    records.write(root / path, made, temp_name(self._owner, "records"))
 
     def _lock(self, path: str) -> Path:
         name = hashlib.sha256(path.encode()).hexdigest()[:16]

@@ -8,8 +8,10 @@ workspace that somebody else wrote must not be able to redirect keys or loosen a
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -19,7 +21,7 @@ from hoasi.errors import FileBroken, NotSupported, PathRefused, WrongInput
 
 SANDBOX_PORT = 8787
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
-_SECRET_WORDS = ("KEY", "SECRET", "TOKEN", "PASSWORD")
+_SECRET_WORDS = ("KEY", "SECRET", "TOKEN", "PASSWORD", "HEADERS")
 
 
 @dataclass(frozen=True)
@@ -47,8 +49,18 @@ class Settings:
     def secrets(self) -> tuple[str, ...]:
         """Every secret value known to this process, longest first; used to keep them out of texts."""
         rows = {**self.dotenv, **self.environ}
-        named = {value.strip() for name, value in rows.items() if any(word in name.upper() for word in _SECRET_WORDS)}
+        named = {part.strip() for name, value in rows.items() if _is_secret(name) for part in _parts(name, value)}
         return tuple(sorted((value for value in named if len(value) >= 6), key=len, reverse=True))
+
+    def told(self, names: Collection[str]) -> dict[str, str]:
+        """Values of these names, where they are set; the sandbox is told nothing that may be secret.
+
+        What is sent to a host as it stands (`..._HEADERS`) comes from the process environment only, as addresses do.
+        """
+        own = {name: self.environ.get(name, "").strip() for name in names if name.endswith("_HEADERS")}
+        found = {name: self.get(name) for name in names} | own
+        is_real = self.sandbox_url is None
+        return {name: value for name, value in found.items() if value and (is_real or not _is_secret(name))}
 
     @property
     def sandbox_url(self) -> str | None:
@@ -63,7 +75,7 @@ class Settings:
         """Who makes pictures for this process: "" for the real providers, "sandbox" for ours."""
         return "sandbox" if self.sandbox_url else ""
 
-    def origin(self, provider: str, role: str, default: str) -> str:
+    def origin(self, provider: str, role: str, default: str, *, is_keyless: bool = False) -> str:
         """Address of one of a provider's hosts: `HOASI_<PROVIDER>[_<ROLE>]_URL`, else the sandbox, else the default.
 
         Raises:
@@ -72,7 +84,7 @@ class Settings:
         name = f"HOASI_{provider.upper()}_{role.upper()}_URL" if role else f"HOASI_{provider.upper()}_URL"
         given = self.environ.get(name, "").strip()
         if given:
-            return _checked(name, given)
+            return _checked(name, given, is_keyless=is_keyless)
         return self.sandbox_url or default
 
     def region(self, provider: str, known: Collection[str]) -> str:
@@ -134,13 +146,34 @@ class Settings:
         return self.workspace / ".hoasi"
 
 
-def _checked(name: str, value: str) -> str:
-    """An address without trailing slash: https anywhere, plain http to loopback only."""
+def _is_secret(name: str) -> bool:
+    return any(word in name.upper() for word in _SECRET_WORDS)
+
+
+def _parts(name: str, value: str) -> list[str]:
+    """A secret, and each word of a list of headers: whoever echoes one of them echoes only that."""
+    return [value, *re.split(r"[\s;,:\"{}]+", value)] if "HEADERS" in name.upper() else [value]
+
+
+def _checked(name: str, value: str, *, is_keyless: bool = False) -> str:
+    """An address without trailing slash: https anywhere, plain http to this machine only.
+
+    Where no key travels, plain http may also go to a private address, such as a ComfyUI in the next room.
+    """
     parts = urlsplit(value)
-    is_fine = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
+    is_near = parts.hostname in _LOOPBACK or (is_keyless and _is_private(parts.hostname or ""))
+    is_fine = parts.scheme == "https" or (parts.scheme == "http" and is_near)
     if not is_fine or not parts.hostname or parts.username or parts.query:
         raise NotSupported("address_refused", name=name)
     return value.rstrip("/")
+
+
+def _is_private(host: str) -> bool:
+    """A literal address of a private network, or a name of one."""
+    try:
+        return ip_address(host).is_private
+    except ValueError:
+        return host.endswith((".local", ".lan", ".internal"))
 
 
 def find_workspace(start: Path) -> Path:

@@ -9,6 +9,9 @@ from typing import Any
 from hoasi.catalogue import Card, Sizes
 from hoasi.errors import NotSupported, WrongInput
 
+LEAST_SIDE, MOST_SIDE = 64, 4096
+"""Sides, in pixels, of what results are cut and scaled to."""
+
 
 def size(ratio: str | None, card: Card) -> dict[str, Any]:
     """The parameter that tells the model the picture's shape; empty when none is asked for, or none can be told.
@@ -29,6 +32,33 @@ def size(ratio: str | None, card: Card) -> dict[str, Any]:
     raise NotSupported(
         "ratio_not_supported", model=card.id, ratio=ratio, near=near, allowed=", ".join(card.sizes.ratios)
     )
+
+
+def pixels(text: object) -> tuple[int, int] | None:
+    """Width and height of `1920x1080`; None for anything else, and for what no picture of ours can be."""
+    match = re.fullmatch(r"(\d{2,4})x(\d{2,4})", str(text or "").strip().lower())
+    size = (int(match[1]), int(match[2])) if match else (0, 0)
+    return size if min(size) >= LEAST_SIDE and max(size) <= MOST_SIDE else None
+
+
+def nearest(target: object, card: Card) -> str | None:
+    """The model's ratio nearest to a size in pixels, from which it is cut and scaled here; None without a target.
+
+    Raises:
+        NotSupported: the target is no size.
+    """
+    if target is None:
+        return None
+    size = pixels(target)
+    if size is None:
+        allowed = f"{LEAST_SIDE}x{LEAST_SIDE}..{MOST_SIDE}x{MOST_SIDE}"
+        facts: dict[str, Any] = {"model": card.id, "parameter": "target_size", "value": str(target)[:80]}
+        raise NotSupported("value_not_supported", allowed=allowed, **facts)
+    if card.sizes.kind == "image_size":
+        shared = math.gcd(*size)
+        return f"{size[0] // shared}:{size[1] // shared}"
+    ratios = card.sizes.ratios or tuple(card.sizes.names)
+    return min(ratios, key=lambda r: abs(math.log(_quotient(r) * size[1] / size[0])), default=None)
 
 
 def _quotient(ratio: str) -> float:

@@ -9,7 +9,7 @@ from functools import partial
 import anyio
 
 from hoasi.ledger import Ledger
-from hoasi.providers._provider import CallsBack, Provider, Signs
+from hoasi.providers._provider import CallsBack, Provider, Settles, Signs
 from hoasi.records import Generation
 from hoasi.settings import Settings
 from hoasi.street import Street
@@ -80,9 +80,10 @@ class Shop:
     def wire(self, maker: Provider) -> Wire:
         """The street as this provider sees it."""
         if maker.name not in self.wires:
-            self.wires[maker.name] = Wire(
-                self.street, origins_of(maker, self.settings), self._auth(maker)(), self._renewal(maker)
-            )
+            told = self.settings.told(maker.variables) if isinstance(maker, Settles) else {}
+            auth = {**self._auth(maker)(), **(maker.headers(told) if isinstance(maker, Settles) else {})}
+            origins = origins_of(maker, self.settings)
+            self.wires[maker.name] = Wire(self.street, origins, auth, self._renewal(maker), told)
         return self.wires[maker.name]
 
     def _auth(self, maker: Provider) -> Callable[[], Mapping[str, str]]:
@@ -108,4 +109,5 @@ def origins_of(maker: Provider, settings: Settings) -> dict[str, str]:
     """
     region = settings.region(maker.name, maker.regions)
     usual = maker.regions[region] if region else maker.origins
-    return {role: settings.origin(maker.name, role, url) for role, url in usual.items()}
+    is_keyless = not maker.secrets
+    return {role: settings.origin(maker.name, role, url, is_keyless=is_keyless) for role, url in usual.items()}

@@ -33,10 +33,8 @@ READ_S = 60.0
 REPLY_LIMIT_BYTES = 96 * 1024 * 1024
 REDIRECTS = 5
 PART_BYTES = 256 * 1024
-BEAT_S = 20.0
-"""How often a silent websocket is asked whether it still stands."""
-SPEECH = 16 * 1024 * 1024
-"""The largest message that is taken from one."""
+BEAT_S, SPEECH = 20.0, 16 * 1024 * 1024
+"""How often a silent websocket is asked whether it still stands, and the largest message that is taken from one."""
 
 
 class WireTrouble(Exception):
@@ -96,7 +94,6 @@ class Street:
         self._trusted = trusted
         self._connections = connections
         self._clients: dict[str, httpx.AsyncClient] = {}
-        self._sockets: aiohttp.ClientSession | None = None
 
     def _client(self, kind: str) -> httpx.AsyncClient:
         """Client of a kind, made when first used: `known` origins, `open` internet, `once` for paid requests."""
@@ -193,31 +190,18 @@ class Street:
         if not self.is_trusted(url):
             raise AddressRefused("address refused")
         try:
-            async with self._talking().ws_connect(url, headers=headers, heartbeat=BEAT_S, max_msg_size=SPEECH) as line:
+            async with (
+                _talking() as talk,
+                talk.ws_connect(url, headers=headers, heartbeat=BEAT_S, max_msg_size=SPEECH) as line,
+            ):
                 yield _spoken(line)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise NotSent(type(error).__name__) from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise ReplyLost(type(error).__name__) from error
 
-    def _talking(self) -> aiohttp.ClientSession:
-        """The session of all websockets, made when first used."""
-        if self._sockets is None:
-            trace = aiohttp.TraceConfig()
-            trace.on_request_redirect.append(_refuse_redirect)
-            self._sockets = aiohttp.ClientSession(
-                cookie_jar=aiohttp.DummyCookieJar(),
-                headers={"user-agent": "hoasi"},
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=CONNECT_S),
-                trace_configs=[trace],
-            )
-        return self._sockets
-
     async def close(self) -> None:
         """Close every connection."""
-        if self._sockets is not None:
-            sockets, self._sockets = self._sockets, None
-            await sockets.close()
         while self._clients:
             await self._clients.popitem()[1].aclose()
 
@@ -258,6 +242,14 @@ async def whole(response: httpx.Response) -> Reply:
         if len(body) > REPLY_LIMIT_BYTES:
             raise TooLarge("reply too large")
     return Reply(response.status_code, dict(response.headers), bytes(body))
+
+
+def _talking() -> aiohttp.ClientSession:
+    """A session for one websocket."""
+    trace = aiohttp.TraceConfig()
+    trace.on_request_redirect.append(_refuse_redirect)
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=CONNECT_S)
+    return aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), timeout=timeout, trace_configs=[trace])
 
 
 async def _spoken(line: aiohttp.ClientWebSocketResponse) -> AsyncIterator[str]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from hoasi.addresses import origin_of
-from hoasi.street import Reply, Street, parsed, whole
+from hoasi.street import AddressRefused, Reply, Street, parsed, whole
 
 T = TypeVar("T")
 FileField = tuple[str, bytes, str]
@@ -27,8 +27,15 @@ class Wire:
     """The street as one provider sees it: its origins by role, its auth headers, nobody else's."""
 
     def __init__(
-        self, street: Street, origins: Mapping[str, str], auth: Mapping[str, str], renewal: Renewal | None = None
+        self,
+        street: Street,
+        origins: Mapping[str, str],
+        auth: Mapping[str, str],
+        renewal: Renewal | None = None,
+        told: Mapping[str, str] | None = None,
     ) -> None:
+        self.told = dict(told or {})
+        """Settings that the provider declared, by their names."""
         self._street = street
         self._origins = origins
         self._auth = auth
@@ -88,7 +95,7 @@ class Wire:
             NotSent: no byte left; it may be sent again.
             ReplyLost: it may have been accepted; it must not be sent again.
         """
-        body: dict[str, Any] = {"json": json} if form is None else {"data": dict(form), "files": list(files)}
+        body = {"json": json} if form is None else _multipart(form, files)
         return await self._signed("POST", url, headers, kind="once", read_s=read_s, **body)
 
     async def pay_stream(
@@ -106,9 +113,8 @@ class Wire:
             is_stream = response.is_success and "event-stream" in response.headers.get("content-type", "")
             if not is_stream:
                 return await whole(response)
-            async for line in response.aiter_lines():
-                if (event := _event(line)) is not None:
-                    await take(event)
+            async for event in _events(response.aiter_lines()):
+                await take(event)
             return Reply(response.status_code, dict(response.headers), b"")
 
     async def call(
@@ -118,11 +124,14 @@ class Wire:
         *,
         json: Any = None,
         content: bytes | None = None,
+        form: Mapping[str, str] | None = None,
+        files: Sequence[tuple[str, FileField]] = (),
         headers: Mapping[str, str] | None = None,
         with_key: bool = True,
     ) -> Reply:
-        """A free call (status, result, cancel, upload); `with_key=False` for signed addresses."""
+        """A free call (status, result, cancel, upload); `with_key=False` for signed addresses; `form` as `pay`."""
         body = {"json": json} if content is None else {"content": content}
+        body = body if form is None else _multipart(form, files)
         kind = self._kind(url)
         if with_key:
             return await self._signed(method, url, headers, kind=kind, **body)
@@ -134,15 +143,43 @@ class Wire:
         async with self._street.open("GET", url, kind=self._kind(url), headers=headers) as response:
             if not response.is_success or "event-stream" not in response.headers.get("content-type", ""):
                 return
-            async for line in response.aiter_lines():
-                event = _event(line)
-                if event is not None:
-                    yield read(event)
+            async for event in _events(response.aiter_lines()):
+                yield read(event)
+
+    async def socket(
+        self, url: str, read: Callable[[dict[str, Any]], T | None], look: Callable[[], Awaitable[T]]
+    ) -> AsyncGenerator[T, None]:
+        """What `read` makes of each JSON message of a websocket at our provider, until it closes; None is passed over.
+
+        First comes what `look` finds once the socket stands: what ended before is not told there any more.
+
+        Raises:
+            WireTrouble: it cannot be opened, or breaks.
+        """
+        if not self.is_own(url):
+            raise AddressRefused("address refused")
+        async with self._street.socket(url, self._headers(url, None)) as messages:
+            yield await look()
+            async for message in messages:
+                value = parsed(message)
+                if isinstance(value, dict) and (seen := read(value)) is not None:
+                    yield seen
 
 
-def _event(line: str) -> dict[str, Any] | None:
-    """The object of a `data:` line; comments, names and blanks give None."""
-    if not line.startswith("data:"):
-        return None
-    value = parsed(line[5:])
-    return value if isinstance(value, dict) else None
+def _multipart(form: Mapping[str, str], files: Sequence[tuple[str, FileField]]) -> dict[str, Any]:
+    plain = [(name, (None, text.encode())) for name, text in form.items()]
+    return {"files": [*plain, *files]}
+
+
+async def _events(lines: AsyncIterator[str]) -> AsyncGenerator[dict[str, Any], None]:
+    """The JSON objects of a stream of server-sent events; comments, names, and what is no object, are passed over."""
+    data: list[str] = []
+    async for line in lines:
+        if line.startswith("data:"):
+            data.append(line[5:].removeprefix(" "))
+        elif not line.strip() and data:
+            event, data = parsed("\n".join(data)), []
+            if isinstance(event, dict):
+                yield event
+    if data and isinstance(event := parsed("\n".join(data)), dict):  # a stream may end without its last blank line
+        yield event

@@ -25,7 +25,12 @@ CHAIN = {
             "provider": "fal",
             "inputs": [{"role": "source", "written": "a.png"}, {"role": "face", "written": "b.png"}],
         },
-        {"operation": "image_to_video", "prompt": "she breathes", "provider": "fal", "inputs": [{"role": "first_frame", "of": 0}]},
+        {
+            "operation": "image_to_video",
+            "prompt": "she breathes",
+            "provider": "fal",
+            "inputs": [{"role": "first_frame", "of": 0}],
+        },
     ],
 }
 STEPS = [

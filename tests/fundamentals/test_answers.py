@@ -10,9 +10,9 @@ import pytest
 
 from calls import OpenStudio, fault, harm, one, until
 from hoasi import Ask, Studio
+from hoasi.answers import Reply
 from hoasi.errors import BudgetExceeded, HoasiError, KeyMissing, NotFound, NotSupported, PathRefused, WrongInput
 from hoasi.messages import explain
-from hoasi.answers import Reply
 from hoasi.records import Request, Scene
 from hoasi.sandbox import Sandbox
 

@@ -187,3 +187,15 @@ async def test_a_lost_reply_to_a_clip_is_not_bought_again(
         again = await studio.generate(both(faces))
     assert (states(first), states(again)) == (["succeeded", "unknown"], ["skipped_existing", "unknown"])
     assert sandbox.stats()["models"][CLIP] == 1
+
+
+async def test_what_is_made_from_a_jobs_files_belongs_to_the_job(
+    workspace: Path, open_studio: OpenStudio, sandbox: Sandbox
+) -> None:
+    """Nobody has to name the job again: clip and log land where the watcher looks."""
+    person(workspace / "jobs/job-1/input/reference/lan.png")
+    frame = Given(role="first_frame", written="jobs/job-1/input/reference/lan.png")
+    async with open_studio() as studio:
+        reply = await studio.generate(Ask(requests=(moving(frame),), consent="Tôi đồng ý."))
+    assert "/jobs/job-1/input/raw_assets/videos/ai_generated/" in reply.generations[0].outputs[0]
+    assert len(log(workspace)) == 1

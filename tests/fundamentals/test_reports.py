@@ -68,7 +68,7 @@ async def test_a_report_ends_the_waiting(patient: None, address: str, sandbox: S
 async def test_klings_reports_end_the_waiting_too(
     patient: None, address: str, fal: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Signed with the secret of its console, at every change; without that secret it is not even told where to report."""
+    """Signed with the secret of its console, at every change."""
     for name, value in (("KLING_API_KEY", "kling-5f3c9a-key"), ("HOASI_KLING_URL", f"{fal}/kling")):
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("KLING_WEBHOOK_SECRET", KLING_WEBHOOK_SECRET)

@@ -11,7 +11,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from PIL import Image
 from starlette.applications import Starlette
 from starlette.requests import Request as Call
 from starlette.responses import JSONResponse, RedirectResponse, Response

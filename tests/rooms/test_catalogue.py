@@ -3,12 +3,14 @@
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from hoasi.catalogue import PROVIDERS, Card, every_card, load
 from hoasi.errors import NotFound
+from hoasi.providers import provider
+from hoasi.record import Operation
 
 FIELDS: dict[str, dict[str, Any]] = json.loads(Path(__file__).with_name("fal_fields.json").read_text())["models"]
 CARDS = {card.id: card for card in every_card()}
@@ -28,10 +30,9 @@ STANDS_FOR = {
     "video": {"video_url"},
     "audio": {"audio_url"},
 }
-OPERATIONS = {
-    "generate_image", "edit_image", "image_to_video", "text_to_video", "edit_video",
-    "motion_control", "lip_sync", "extend_video", "relight",
-}  # fmt: skip
+FAL = provider("fal").fields
+OPERATIONS = {*get_args(Operation), "edit_video", "relight", "try_on"}
+"""What can be asked for, and what only waits."""
 
 of_each_card = pytest.mark.parametrize("card", CARDS.values(), ids=CARDS)
 of_each_schema = pytest.mark.parametrize("card", SCHEMED, ids=lambda card: card.id)
@@ -53,18 +54,45 @@ def test_only_models_with_cards_have_a_schema_here() -> None:
 @of_each_card
 def test_words_and_operations_are_known(card: Card) -> None:
     """A card speaks our words only."""
-    assert set(card.accepts) <= set(STANDS_FOR) | {"scene"}
+    assert set(card.accepts) <= set(STANDS_FOR) | {"mask", "loras", "look", "scene"}
     assert set(card.operations) <= OPERATIONS
     assert card.operations
 
 
+def field_of(card: Card, word: str) -> str:
+    """Under what name fal gets a word of ours; "" where it is not sent."""
+    special = {"references": "reference"} if card.references == 1 else {}
+    special |= {"aspect_ratio": "size"} if card.sizes.kind == "image_size" else {}
+    return {**FAL, **card.fields}[special.get(word, word)].partition(".")[0]
+
+
 @of_each_schema
 def test_accepted_words_are_what_the_schema_takes(card: Card) -> None:
-    """What is accepted can be sent, and what the schema takes of our words is accepted."""
-    fields = set(FIELDS[card.id])
-    unsendable = [word for word in card.accepts if not STANDS_FOR[word] & fields]
-    unsaid = [field for field in fields if not any(field in STANDS_FOR[word] for word in card.accepts)]
-    assert (unsendable, unsaid) == ([], [])
+    """What is accepted goes to a field of the schema, and what the schema takes of our words is accepted."""
+    sent = [field for word in (*card.accepts, *card.options) if (field := field_of(card, word))]
+    assert sorted(sent) == sorted(FIELDS[card.id])
+
+
+@of_each_schema
+def test_options_are_the_schemas(card: Card) -> None:
+    """The values of an option, as they are written, are the schema's list."""
+    for name, option in card.options.items():
+        whole = range(int(option.least or 0), int(option.most) + 1) if option.is_whole and option.most else ()
+        form = card.forms.get(name)
+        written = [form.format(value) if form else value for value in (*option.choices, *whole)]
+        allowed = FIELDS[card.id].get(field_of(card, name), {}).get("enum")
+        assert allowed is None or sorted(written) == sorted(allowed), name
+        assert option.default is None or not option.choices or option.default in option.choices, name
+
+
+@of_each_schema
+def test_what_the_schema_requires_is_always_there(card: Card) -> None:
+    """A required field is a word that a request cannot lack, or an option with a default."""
+    there = {field_of(card, word) for word in card.needs}
+    there |= {field_of(card, name) for name, option in card.options.items() if option.default is not None}
+    there |= {field_of(card, "references")} if card.needs_references else set()
+    there |= {"prompt"} if card.media == "image" else set()
+    assert {field for field, form in FIELDS[card.id].items() if form.get("required")} <= there
 
 
 @of_each_schema
@@ -93,7 +121,8 @@ def test_needed_references_are_said(card: Card) -> None:
     """A model that cannot do without a picture says so, unless the picture is the clip's first frame."""
     fields = FIELDS[card.id]
     required = any(fields.get(name, {}).get("required") for name in STANDS_FOR["references"])
-    assert card.needs_references == (required and "first_frame" not in card.accepts)
+    is_about_them = "reference_to_video" in card.operations
+    assert card.needs_references == (is_about_them or (required and "first_frame" not in card.accepts))
 
 
 @of_each_card
@@ -127,6 +156,18 @@ def test_price_by_value_covers_every_value(card: Card) -> None:
 
 
 @of_each_card
+def test_rates_are_for_what_can_be(card: Card) -> None:
+    """A rate is for values that the model takes; of a clip the price is by the second, and its length is known."""
+    for rate in card.price.rates if card.price else ():
+        for name, value in rate.when.items():
+            taken = {"reference"} if card.references else set()
+            given = card.resolutions if name == "resolution" else getattr(card.options.get(name), "choices", ())
+            assert value in given or (value is True and name in {*card.accepts, *taken}), name
+    if card.media == "video" and card.price is not None and card.price.unit == "second":
+        assert card.adds_s is not None or "duration_s" in card.options or "video" in card.needs
+
+
+@of_each_card
 def test_siblings_and_successors_exist(card: Card) -> None:
     """A card points only to living cards: `edit` to one that takes references, `successor` to one that replaces it."""
     if card.edit is not None:
@@ -145,8 +186,8 @@ def test_defaults_are_living_cards_that_do_it(provider: str) -> None:
     cards = load(provider)
     for operation, models in cards.defaults.items():
         for card in map(cards.card, models):
-            assert operation in card.operations
-            assert (card.retired, card.needs_references and operation == "generate_image") == (None, False)
+            assert (operation in card.operations, card.retired) == (True, None)
+        assert not (cards.card(models[0]).needs_references and operation == "generate_image")
 
 
 def test_what_users_count_on() -> None:

@@ -16,13 +16,13 @@ import typer
 from PIL import Image
 from typer.testing import CliRunner, Result
 
+from hoasi.answers import Entry, Reply
 from hoasi.cli import words as word_rules
 from hoasi.cli.answer import Answer, made
 from hoasi.cli.app import app
 from hoasi.cli.frame import Command, Root
 from hoasi.cli.lines import clean, entry_lines
 from hoasi.messages import LANGUAGES, catalogue, explain, speak
-from hoasi.answers import Entry, Reply
 from hoasi.records import Problem, State
 
 SECRET = "id-5f3c9a:secret-7d1e2b"

@@ -10,9 +10,9 @@ import pytest
 
 from hoasi.catalogue import Card, Catalogue, Sizes, every_card, load
 from hoasi.errors import HoasiError, NotFound, NotSupported, WrongInput
+from hoasi.given import Input
 from hoasi.messages import explain
 from hoasi.planning import Site, plan_request, slug
-from hoasi.given import Input
 from hoasi.records import Planned, Request
 from hoasi.requirements import SEEDS
 from hoasi.shapes import size

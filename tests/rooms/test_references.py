@@ -15,8 +15,8 @@ from PIL import Image
 
 from hoasi import references
 from hoasi.errors import FileBroken, PathRefused, ResultBroken
-from hoasi.messages import explain
 from hoasi.given import Input
+from hoasi.messages import explain
 
 LIMIT_BYTES = references.LIMITS_MB["image"] * 1024 * 1024
 

@@ -347,8 +347,12 @@ def test_what_an_edit_does_not_take_is_refused(preset: str | None, given: dict[s
 @pytest.mark.parametrize("preset", PRESETS)
 def test_a_choice_means_the_presets_own_parameter(preset: str) -> None:
     """A flat call chooses by `choices` what a typed one says by name."""
-    name = {"skin_enhance": "intensity", "outfit_swap": "garment", "ai_stylist": "occasion"}.get(preset, "variants")
-    value = {"skin_enhance": "max", "outfit_swap": "lower", "ai_stylist": "party"}.get(preset, "lifestyle")
+    name = {"skin_enhance": "intensity", "outfit_swap": "garment", "ai_stylist": "occasion", "relight": "lighting"}.get(
+        preset, "variants"
+    )
+    value = {"skin_enhance": "max", "outfit_swap": "lower", "ai_stylist": "party", "relight": "neon"}.get(
+        preset, "lifestyle"
+    )
     images = ("a", "b") if preset == "outfit_swap" else ("a",)
     flat = editing(preset, {"images": images, "choices": (value,)})
     typed = PRESETS[preset](images=images, **{name: (value,) if name == "variants" else value})  # type: ignore[arg-type]

@@ -11,7 +11,6 @@ from mcp.types import Implementation
 from tooling import Connect
 
 from calls import person
-
 from hoasi.server import build
 
 KEY = "id-5f3c9a:secret-7d1e2b"

@@ -37,6 +37,8 @@ class CardPrice(Record):
     """Seconds are counted in started steps of so many."""
     fixed_usd: float = 0.0
     """What each call costs besides."""
+    tokens: dict[str, float] = {}
+    """What a token of each kind costs, where replies count them: then the estimate is replaced by the exact cost."""
     source: str
     read: date
     note: str = ""
@@ -92,8 +94,9 @@ class Card(Record):
 
     `accepts` names our parameters, roles of inputs among them; what is not listed cannot be sent. `references` is how
     many pictures without a frame's role it takes (0: none), `needs_references` whether it cannot do without; `needs`
-    are roles that must be there. `edit` names the sibling that takes references. `forbids` are values that do not go
-    together, roles as true. `aliases` are other names of it, `corrects` wrong ones that are known in the wild.
+    are roles that must be there. An id that ends with `*` stands for all that begin so. `edit` names the sibling that
+    takes references. `forbids` are values that do not go together; true: given at all, false: not given. `aliases` are
+    other names of it, `corrects` wrong ones that are known in the wild.
     """
 
     id: str
@@ -105,11 +108,18 @@ class Card(Record):
     """Where the provider takes it, when its id does not say so."""
     model_name: str = ""
     """Its name on the wire, when that is not its id."""
+    secrets: tuple[str, ...] = ()
+    """The environment names of the keys that it takes, where they are not all of the provider's."""
     operations: tuple[str, ...]
     media: Media = "image"
     accepts: tuple[str, ...]
     needs: tuple[str, ...] = ()
     options: dict[str, Option] = {}
+    fields: dict[str, str] = {}
+    """Our word -> the provider's field, where it is not that provider's usual one: `a.b` is b within an object a, ""
+    is not sent, because the model's id says it already."""
+    forms: dict[str, str] = {}
+    """How a value is written, where not as it is: a text with `{}` in it."""
     forbids: tuple[dict[str, OptionValue], ...] = ()
     limits: dict[Medium, Limits] = {}
     marker: str = "image {n}"
@@ -121,6 +131,8 @@ class Card(Record):
     slots: Literal["one", "images"] = "one"
     """Places a call takes: one, or one a picture."""
     cap_s: float | None = None
+    poll_s: float = 0.0
+    """It must not be looked at more often than this."""
     references: int = 0
     needs_references: bool = False
     edit: str | None = None
@@ -157,11 +169,14 @@ class Catalogue(Record):
         for card in self.cards:
             if operation in card.operations and model in {*card.aliases, *card.corrects}:
                 return card
+        for card in self.cards:
+            if card.id.endswith("*") and model.startswith(card.id[:-1]):
+                return card.model_copy(update={"id": model})
         near = difflib.get_close_matches(model, [card.id for card in self.cards], n=3, cutoff=0.3)
         raise NotFound("model_unknown", model=model, provider=self.provider, near=", ".join(near) or "-")
 
 
-PROVIDERS = ("fal", "local")
+PROVIDERS = ("ark", "comfyui", "fal", "kling", "local", "openai", "replicate", "runpod", "stability")
 
 
 @cache

@@ -12,7 +12,23 @@ from typing import Annotated, Any
 
 import typer
 
-from hoasi.cli import clips, consent, demo, doctor, edit, generate, models, push, serve, settle, show, styles, swap
+from hoasi.cli import (
+    avatar,
+    clips,
+    consent,
+    demo,
+    doctor,
+    edit,
+    generate,
+    models,
+    push,
+    serve,
+    settle,
+    show,
+    styles,
+    swap,
+    visuals,
+)
 from hoasi.cli.frame import Command, Group, Root, call_of, refuse_silence
 
 app = typer.Typer(name="hoasi", cls=Root, help="help.hoasi", add_completion=False, invoke_without_command=True)
@@ -21,6 +37,12 @@ consents = typer.Typer(
 )
 looks = typer.Typer(
     name="styles", cls=Group, help="help.styles.group", invoke_without_command=True, callback=refuse_silence
+)
+pictures = typer.Typer(
+    name="visuals", cls=Group, help="help.visuals.group", invoke_without_command=True, callback=refuse_silence
+)
+people = typer.Typer(
+    name="avatar", cls=Group, help="help.avatar.group", invoke_without_command=True, callback=refuse_silence
 )
 
 SHARED = "help.heads.shared"
@@ -58,6 +80,14 @@ STYLE_COMMANDS: dict[str, Callable[..., Any]] = {
     "remove": styles.remove,
 }
 
+AVATAR_COMMANDS: dict[str, Callable[..., Any]] = {
+    "create": avatar.create,
+    "confirm": avatar.confirm,
+    "angles": avatar.angles,
+    "list": avatar.list_,
+    "show": avatar.show,
+}
+
 for name, function in COMMANDS.items():
     key = f"help.make.{name.replace('-', '_')}" if name in WORKFLOWS else f"help.{name}"
     app.command(name, cls=Command, help=key)(function)
@@ -68,6 +98,12 @@ app.add_typer(consents)
 for name, function in STYLE_COMMANDS.items():
     looks.command(name, cls=Command, help=f"help.styles.{name}")(function)
 app.add_typer(looks)
+for name, function in AVATAR_COMMANDS.items():
+    people.command(name, cls=Command, help=f"help.avatar.{name}")(function)
+app.add_typer(people)
+pictures.command("generate", cls=Command, help="help.visuals.generate")(visuals.generate)
+pictures.command("regenerate", cls=Command, help="help.visuals.regenerate")(visuals.regenerate)
+app.add_typer(pictures)
 
 
 @app.callback()

@@ -27,6 +27,10 @@ def edit(
     season: Annotated[Text, option("--season", key="make.season", panel=INPUT)] = None,
     gender: Annotated[Text, option("--gender", key="make.gender", panel=INPUT)] = None,
     platform: Annotated[Text, option("--platform", key="make.platform", metavar="NAME", panel=INPUT)] = None,
+    direction: Annotated[Text, option("--direction", key="avatar.direction", panel=INPUT)] = None,
+    intensity: Annotated[float | None, option("--intensity", key="avatar.intensity", metavar="N", panel=INPUT)] = None,
+    keep_background: Annotated[bool, option("--keep-background", key="avatar.keep_background", panel=INPUT)] = False,
+    avatar: Annotated[Text, option("--avatar", key="avatar.use", metavar="ID", panel=INPUT)] = None,
     num_images: Annotated[int | None, option("--num-images", key="make.num_images", metavar="N")] = None,
     resolution: Annotated[Text, option("--resolution", key="make.resolution")] = None,
     aspect_ratio: Annotated[Text, option("--aspect-ratio", key="make.aspect_ratio", metavar="W:H")] = None,
@@ -55,8 +59,8 @@ def _edit(given: dict[str, Any], images: tuple[str, ...]) -> Any:
     """The edit that is meant, of what was said."""
     from hoasi.workflows import editing
 
-    names = ("prompt", "season", "gender", "platform", "num_images", "resolution", "aspect_ratio")
-    more = ("provider", "model", "seed", "scene_id")
-    said = {name: given[name] for name in (*names, *more) if given[name] is not None}
+    names = ("prompt", "season", "gender", "platform", "direction", "intensity", "keep_background", "avatar")
+    more = ("num_images", "resolution", "aspect_ratio", "provider", "model", "seed", "scene_id")
+    said = {name: given[name] for name in (*names, *more) if given[name] is not None and given[name] is not False}
     lists = {name: listed(given[name]) for name in ("choices", "style_tags") if given[name]}
     return editing(given["preset"], {**said, **lists, "images": images})

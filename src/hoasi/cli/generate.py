@@ -53,6 +53,9 @@ def generate(
     references: Annotated[
         Texts, typer.Option("--reference-images", help="help.references", metavar="A,B", rich_help_panel=PICTURE)
     ] = None,
+    avatar: Annotated[
+        Text, typer.Option("--avatar", help="help.avatar.use", metavar="ID", rich_help_panel=PICTURE)
+    ] = None,
     aspect_ratio: Annotated[
         Text, typer.Option("--aspect-ratio", help="help.aspect_ratio", metavar="W:H", rich_help_panel=PICTURE)
     ] = None,

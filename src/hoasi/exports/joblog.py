@@ -41,6 +41,8 @@ class LogRow(Record):
     generation_id: str
     scene_id: str
     prompt: str
+    original_prompt: str = ""
+    """The caller's own, where a style put words around it."""
     model: str
     provider: str
     operation: str
@@ -70,6 +72,8 @@ class LogRow(Record):
     remote_id: str = ""
     parents: tuple[str, ...] = ()
     """Generations it was made from."""
+    fixed_path: str = ""
+    """Where a copy lies for another program, as long as nothing else is asked for that name."""
 
     @property
     def identity(self) -> Identity:
@@ -265,10 +269,10 @@ def _block(row: LogRow, number: int) -> str:
                   "output_path", "output_url", "duration_seconds", "status")  # fmt: skip
     always = ("provider", "operation", "paid", "cost_usd", "created_at", "generation_id", "attempt")
     said = ("width", "height", "sha256", "error", "error_key", "warnings", "request_id", "copied_from",
-            "duration_s", "fps", "has_audio", "remote_id", "parents")  # fmt: skip
+            "duration_s", "fps", "has_audio", "remote_id", "parents", "original_prompt", "fixed_path")  # fmt: skip
     names = (*documented, *always, *(name for name in said if getattr(row, name)))
     fields = [(name, thing) for name in names if (thing := getattr(row, name)) is not None]
-    return block("generations", [("id", f"GEN_{number:03d}"), *fields], long=("prompt",))
+    return block("generations", [("id", f"GEN_{number:03d}"), *fields], long=("prompt", "original_prompt"))
 
 
 def _ends(data: bytes, head_bytes: int) -> str:

@@ -31,6 +31,7 @@ def log_rows(generation: Generation) -> list[LogRow]:
             **{**facts, "cost_usd": each},
             output_path=artifact.path,
             output_url=artifact.url or "",
+            fixed_path=f"{generation.planned.names[k]}.png" if generation.planned.names else "",
             sha256=artifact.sha256,
             width=artifact.width,
             height=artifact.height,
@@ -40,7 +41,7 @@ def log_rows(generation: Generation) -> list[LogRow]:
             fps=artifact.fps,
             has_audio=artifact.has_audio,
         )
-        for artifact in generation.artifacts
+        for k, artifact in enumerate(generation.artifacts)
     ]
 
 
@@ -52,6 +53,7 @@ def _facts(generation: Generation) -> dict[str, Any]:
         "generation_id": generation.id,
         "scene_id": planned.request.scene.id,
         "prompt": planned.prompt,
+        "original_prompt": planned.request.prompt if planned.request.prompt != planned.prompt else "",
         "model": planned.model,
         "provider": planned.provider,
         "operation": planned.operation,

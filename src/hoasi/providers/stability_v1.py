@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from hoasi import shapes
 from hoasi.errors import HoasiError, NotAccepted, PaymentUnknown
-from hoasi.planning import Site, plan_request
+from hoasi.planning import plan_request, site_of
 from hoasi.providers import stability_replies
 from hoasi.providers._outcomes import Done
 from hoasi.providers.stability_form import seed
@@ -50,9 +50,7 @@ def settled(planned: Planned, cards: Catalogue) -> Planned:
     )
     changed = {"model": INSTEAD, "options": kept, "aspect_ratio": near if planned.request.aspect_ratio else None}
     request = planned.request.model_copy(update=changed)
-    names = ("job_id", "output_dir", "log_path", "semantics_path", "realm")
-    site = Site(**{name: getattr(planned, name) for name in names})
-    (other,) = plan_request(request, cards, planned.inputs, site, planned.prompt)
+    (other,) = plan_request(request, cards, planned.inputs, site_of(planned), planned.prompt)
     return planned.model_copy(update={"alternatives": (other,)})
 
 

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
 
-from hoasi.sandbox import comfyui, control, fal, kling, runpod
+from hoasi.sandbox import ark, comfyui, control, fal, kling, openai, replicate, runpod, stability
 from hoasi.sandbox.comfyui_queue import Server as ComfyServer
 from hoasi.sandbox.counters import Counters, Recorder
 from hoasi.sandbox.easel import Easel, Pictures
@@ -28,7 +28,7 @@ from hoasi.sandbox.shelf import Shelf
 
 ChecksInput = Literal["at_submit", "at_run"]
 DuplicateIds = Literal["rejected", "accepted"]
-PROVIDERS = (comfyui, runpod, kling, fal)  # fal stays last: its model ids match any path
+PROVIDERS = (ark, stability, comfyui, runpod, openai, replicate, kling, fal)  # fal stays last: its ids match any path
 
 
 class Settings(BaseModel):
@@ -44,6 +44,8 @@ class Settings(BaseModel):
     comfyui_version, comfyui_lacks (node classes), comfyui_loras (files): what is installed, also on RunPod's workers.
     runpod_cold_start_s: how long a worker takes to wake. runpod_reply_format, runpod_picture_form: where in a result
     pictures stand, and as what. runpod_result_limit_bytes: larger results get lost.
+    stability_has_v1: whether SDXL still answers. ark_blocked: places of a group, from 0, whose picture is blocked.
+    ark_group_gives: a group makes at most so many pictures, whatever was asked.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -66,6 +68,9 @@ class Settings(BaseModel):
     runpod_reply_format: Place = "images"
     runpod_picture_form: Form = "object"
     runpod_result_limit_bytes: int = Field(default=20_000_000, ge=0)
+    stability_has_v1: bool = True
+    ark_blocked: tuple[int, ...] = ()
+    ark_group_gives: int | None = Field(default=None, ge=1)
 
 
 class Changes(TypedDict, total=False):
@@ -89,6 +94,9 @@ class Changes(TypedDict, total=False):
     runpod_reply_format: Place
     runpod_picture_form: Form
     runpod_result_limit_bytes: int
+    stability_has_v1: bool
+    ark_blocked: tuple[int, ...]
+    ark_group_gives: int | None
 
 
 class Sandbox:

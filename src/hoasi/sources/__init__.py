@@ -28,6 +28,10 @@ class Sourced(Record):
     title: str = ""
     warnings: tuple[str, ...] = ()
     """Sentences for people, in the language of this context."""
+    folder: str = ""
+    """Workspace-relative folder that this source's pictures belong to, whatever the job; "" where the job says it."""
+    has_records: bool = False
+    """A file of asset records lies beside its pictures."""
 
 
 def job_of(path: Path, workspace: Path) -> str | None:
@@ -52,6 +56,13 @@ def refuse_unknown(asked: Sequence[str], known: Collection[str], path: Path) -> 
         near = [match for scene in missing[:3] for match in difflib.get_close_matches(scene, present, n=3, cutoff=0.3)]
         nearest = few(list(dict.fromkeys(near)) or list(known))
         raise NotFound("scene_unknown", file=path, scene=few(missing), near=nearest)
+
+
+def numbered(written: str, prefix: str) -> str:
+    """A number as a caller writes it (`3`, `003`, `scene-003`) without prefix and zeros; other words as they are."""
+    text = written.strip()
+    digits = text.removeprefix(prefix)
+    return str(int(digits)) if digits.isascii() and digits.isdigit() and len(digits) < NAMED_AT_MOST else text
 
 
 def few(names: Sequence[str]) -> str:

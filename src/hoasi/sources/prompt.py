@@ -9,7 +9,7 @@ import difflib
 import re
 import tomllib
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any, NamedTuple
@@ -94,6 +94,12 @@ def styled(prompt: str, style: str | None) -> str:
         near = difflib.get_close_matches(style.lower(), style_names(), n=3, cutoff=0.3) or style_names()
         raise NotFound("style_unknown", style=style, near=", ".join(near))
     return f"{found['prefix']}{prompt.strip().rstrip('.,;: ')}{table['suffix']}"
+
+
+def followed(prompt: str, words: Sequence[str]) -> str:
+    """The prompt with more words behind it, comma separated; unchanged without any."""
+    said = ", ".join(words)
+    return f"{prompt.strip().rstrip('.,;: ')}, {said}" if said else prompt
 
 
 def style_names() -> tuple[str, ...]:

@@ -24,6 +24,7 @@ REGISTRY = {
     "generate_video": MAKES,
     "extend_video": MAKES,
     "lip_sync": MAKES,
+    "create_avatar": MAKES,
     "list_generations": LOOKS,
     "get_generations": WAITS,
     "cancel_generations": STOPS,

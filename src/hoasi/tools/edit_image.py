@@ -15,7 +15,8 @@ from hoasi.workflows import PRESETS, Editing, editing
 
 CHOICES = (
     "skin_enhance: natural, moderate, max or 0-100; outfit_swap: upper, lower, full; "
-    "ai_stylist: daily, work, date, travel, party; outfit_shot: cover, streetsnap, lifestyle, flat_lay, comparison"
+    "ai_stylist: daily, work, date, travel, party; outfit_shot: cover, streetsnap, lifestyle, flat_lay, comparison; "
+    "relight: natural, studio, golden_hour, dramatic, neon, soft, + left, right, above, below, 0-100, keep_background"
 )
 
 
@@ -38,6 +39,7 @@ class Call(Working):
     season: str | None = None
     gender: str | None = None
     platform: Annotated[str | None, Field(description="like douyin")] = None
+    avatar: str | None = None
     num_images: Annotated[int | None, Field(ge=1, le=9)] = None
     resolution: str | None = None
     aspect_ratio: str | None = None

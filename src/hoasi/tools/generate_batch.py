@@ -33,7 +33,7 @@ class Prompt(Record):
 class Call(Painting):
     """A file of prompts, or the prompts themselves."""
 
-    prompts_toml: Annotated[str | None, Field(description="path of an image_prompts.toml")] = None
+    prompts_toml: Annotated[str | None, Field(description="or scenes.yaml, script.json")] = None
     prompts: Annotated[tuple[Prompt, ...], Field(description="or the prompts")] = ()
     only: Only = ()
 
@@ -67,7 +67,7 @@ class Call(Painting):
 
 
 async def generate_batch(ctx: Context, call: Call, permission: Permission) -> Answer:
-    """Make pictures for many prompts (image_prompts.toml or a list); one failure stops no other. Above 20 pictures
+    """Make pictures for many prompts (a file or a list); one failure stops no other. Above 20 pictures
     first dry_run and tell the user the price. One scene again: only + overwrite. Else as generate_image.
     """
     return await make(ctx, call, permission)

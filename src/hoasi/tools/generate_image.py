@@ -22,9 +22,12 @@ class Call(Painting):
     prompt: Annotated[str, Field(min_length=1, description="English works best")]
     scene_id: Annotated[str | None, Field(description="names the file")] = None
 
+    avatar: str | None = None
+
     def ask(self, client: str) -> Ask:
         """One prompt, for one scene at most."""
-        return self._ask(client, prompt=self.prompt, scene_ids=(self.scene_id,) if self.scene_id else ())
+        scenes = (self.scene_id,) if self.scene_id else ()
+        return self._ask(client, prompt=self.prompt, scene_ids=scenes, avatar=self.avatar)
 
 
 async def generate_image(ctx: Context, call: Call, permission: Permission) -> Answer:

@@ -14,18 +14,22 @@ from hoasi.errors import WrongInput
 from hoasi.workflows._editing import Editing
 from hoasi.workflows._workflow import Workflow
 from hoasi.workflows.ai_stylist import AiStylist
+from hoasi.workflows.create_avatar import AvatarAngles, CreateAvatar
 from hoasi.workflows.edit_image import EditImage
 from hoasi.workflows.extend_video import ExtendVideo
 from hoasi.workflows.generate_video import GenerateVideo
 from hoasi.workflows.lip_sync import LipSync
 from hoasi.workflows.outfit_shot import OutfitShot
 from hoasi.workflows.outfit_swap import OutfitSwap
+from hoasi.workflows.relight import Relight
 from hoasi.workflows.skin_enhance import SkinEnhance
 from hoasi.workflows.swap_face import SwapFace
 
 __all__ = [
     "PRESETS",
     "AiStylist",
+    "AvatarAngles",
+    "CreateAvatar",
     "EditImage",
     "Editing",
     "ExtendVideo",
@@ -33,6 +37,7 @@ __all__ = [
     "LipSync",
     "OutfitShot",
     "OutfitSwap",
+    "Relight",
     "SkinEnhance",
     "SwapFace",
     "Workflow",
@@ -41,6 +46,7 @@ __all__ = [
 
 PRESETS: dict[str, type[Editing]] = {
     "skin_enhance": SkinEnhance,
+    "relight": Relight,
     "outfit_swap": OutfitSwap,
     "ai_stylist": AiStylist,
     "outfit_shot": OutfitShot,
@@ -75,8 +81,4 @@ def _chosen(kind: type[Editing], given: Mapping[str, Any]) -> dict[str, Any]:
     choices = tuple(given.get("choices", ()))
     if not choices:
         return rest
-    if kind is OutfitShot:
-        return {**rest, kind.chooses: choices}
-    if len(choices) > 1:
-        raise WrongInput("edit_choices", parameter=kind.chooses, count=len(choices))
-    return {**rest, kind.chooses: choices[0]}
+    return {**rest, **kind.meant(choices)}

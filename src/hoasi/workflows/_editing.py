@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from hoasi.errors import WrongInput
+from hoasi.record import Operation
 from hoasi.records import Request
 from hoasi.workflows._workflow import Workflow, words
 
@@ -26,7 +27,18 @@ class Editing(Workflow):
     """2k unless told otherwise, where the model has a choice."""
     aspect_ratio: str | None = None
 
-    def _edit(self, prompt: str, **more: Any) -> Request:
+    @classmethod
+    def meant(cls, choices: tuple[str, ...]) -> dict[str, Any]:
+        """The fields that the choices of a flat call mean: usually one choice, and one field.
+
+        Raises:
+            WrongInput: too many.
+        """
+        if len(choices) > 1:
+            raise WrongInput("edit_choices", parameter=cls.chooses, count=len(choices))
+        return {cls.chooses: choices[0]}
+
+    def _edit(self, prompt: str, operation: Operation = "edit_image", **more: Any) -> Request:
         """One request with this prompt.
 
         Raises:
@@ -44,7 +56,7 @@ class Editing(Workflow):
             "prefers": {"resolution": words("edit_image")["resolution"]},
             "aspect_ratio": self.aspect_ratio,
         }
-        return self._request("edit_image", prompt, **{**usual, **more})
+        return self._request(operation, prompt, **{**usual, **more})
 
 
 def chosen(option: str, value: str, table: dict[str, str]) -> str:

@@ -17,7 +17,9 @@ class EditImage(Editing):
     takes: ClassVar[tuple[int, int]] = (1, 10)
 
     prompt: str
+    avatar: str | None = None
+    """The id of an avatar: all its pictures are added behind `images`; the prompt may call them `<<<avatar>>>`."""
 
     def requests(self) -> tuple[Request, ...]:
         """The one edit."""
-        return (self._edit(self.prompt),)
+        return (self._edit(self.prompt, avatar=self.avatar),)

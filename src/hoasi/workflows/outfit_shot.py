@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from hoasi.errors import WrongInput
 from hoasi.records import Request
@@ -23,8 +23,15 @@ class OutfitShot(Editing):
 
     variants: tuple[str, ...] = ("cover",)
     """cover, streetsnap, lifestyle, flat_lay, comparison."""
+    avatar: str | None = None
+    """The id of an avatar: then it wears the outfit."""
     platform: str = "custom"
     """xiaohongshu, douyin, tiktok, reels, shorts, instagram or custom."""
+
+    @classmethod
+    def meant(cls, choices: tuple[str, ...]) -> dict[str, Any]:
+        """As many variants."""
+        return {cls.chooses: choices}
 
     def requests(self) -> tuple[Request, ...]:
         """An edit a variant."""
@@ -35,7 +42,8 @@ class OutfitShot(Editing):
 
     def _variant(self, name: str) -> Request:
         table = words("outfit_shot")
-        prompt = table["template"].format(variant=chosen("variants", name, table["variants"]))
+        template = table["template"] if self.avatar is None else words("create_avatar")["use"]["try_on"]
+        prompt = template.format(variant=chosen("variants", name, table["variants"]))
         ratio = chosen("platform", self.platform, table["platforms"])
         scene = {"id": f"{self.scene_id}_{name}" if self.scene_id else name}
-        return self._edit(prompt, scene=scene, aspect_ratio=self.aspect_ratio or ratio)
+        return self._edit(prompt, scene=scene, avatar=self.avatar, aspect_ratio=self.aspect_ratio or ratio)
