@@ -10,11 +10,9 @@ makes it is a setting of the generator: `runpod` (the usual) or `comfyui`.
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hashlib
-import threading
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,6 +24,7 @@ from hoasi.comfy.builder import LoraSaid, WorkflowBuilder, wanted
 from hoasi.comfy.styles import Style
 from hoasi.given import Lora
 from hoasi.records import Generation, Request, State, iso
+from hoasi.scripting import error_of, run
 from hoasi.sources.looks import registered
 from hoasi.sources.prompt import clean
 from hoasi.studio import Studio
@@ -101,7 +100,7 @@ class ImageGenerator:
         """
         given = {**settings, "width": width, "height": height, "steps": steps, "seed": seed}
         given |= {"character_loras": character_loras, "save_to_style": save_to_style, "filename": filename}
-        made = _run(_made(self._place, [prompt], style_id, {"provider": self._provider, **given}))[0]
+        made = run(_made(self._place, [prompt], style_id, {"provider": self._provider, **given}))[0]
         if isinstance(made, errors.HoasiError):
             raise made
         return made
@@ -119,7 +118,7 @@ class ImageGenerator:
             WrongInput: one of them cannot be made as it stands; nothing was paid for any.
         """
         given = {"provider": self._provider, **settings}
-        made = _run(_made(self._place, prompts, style_id, given)) if prompts else []
+        made = run(_made(self._place, prompts, style_id, given)) if prompts else []
         return [None if isinstance(one, errors.HoasiError) else one for one in made]
 
 
@@ -172,7 +171,7 @@ def _record(
     made: Generation, root: Path, style_id: str | None, style: Style | None, target: tuple[Style | None, str | None]
 ) -> dict[str, Any] | errors.HoasiError:
     if made.state is not State.SUCCEEDED or made.problem is not None:
-        return _error(made)
+        return error_of(made)
     artifact = made.artifacts[0]
     content = (root / artifact.path).read_bytes()
     at = made.finished_at or made.created_at
@@ -195,16 +194,6 @@ def _record(
         "saved_path": str(_saved(root, artifact.path, content, at, target)),
         "metadata": metadata,
     }
-
-
-def _error(made: Generation) -> errors.HoasiError:
-    """Why it was not made, as an error again."""
-    problem = made.problem
-    if problem is None:
-        return errors.GenerationFailed("promise_failed", id=made.id, paid=made.paid)
-    found = getattr(errors, problem.kind, None)
-    leaf = found if isinstance(found, type) and issubclass(found, errors.HoasiError) else errors.GenerationFailed
-    return leaf(problem.key, detail=problem.detail, paid=problem.paid, retry=problem.retry, **problem.facts)
 
 
 def _saved(root: Path, path: str, content: bytes, at: float, target: tuple[Style | None, str | None]) -> Path:
@@ -236,32 +225,3 @@ def _inside(filename: str, root: Path) -> Path:
     if any(part.startswith(".") for part in final.relative_to(root).parts):
         raise errors.PathRefused("folder_hidden", path=final)
     return final
-
-
-# ---------------------------------------------------------------------- a script's front
-
-
-def _run(work: Coroutine[Any, Any, T]) -> T:
-    """Run to the end: in this thread, or beside a loop that already runs here (a notebook)."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(work)
-    return _beside(work)
-
-
-def _beside(work: Coroutine[Any, Any, T]) -> T:
-    ended: list[T | BaseException] = []
-
-    def run() -> None:
-        try:
-            ended.append(asyncio.run(work))
-        except BaseException as error:  # noqa: BLE001  (it is raised again in the caller's thread)
-            ended.append(error)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    thread.join()
-    if isinstance(ended[0], BaseException):
-        raise ended[0]
-    return ended[0]
