@@ -24,7 +24,7 @@ MIN_FACE = 80
 """Pixels of a face's shorter side below which a swap could only guess."""
 CLEAR_FACE = 120
 """From here on a cutting around it may be enlarged to what a model needs."""
-_WORDLESS = frozenset({"image_to_video", "motion_control", "extend_video", "lip_sync"})
+_WORDLESS = frozenset({"image_to_video", "motion_control", "extend_video", "lip_sync", "relight"})
 """Operations that need no prompt."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
 """Halves of characters: what a terminal could not read, or broken JSON; no file and no provider takes them."""
