@@ -232,6 +232,25 @@ async def test_what_was_made_rests_on_the_photos(
     assert len(sandbox.stats()["requests"]) == sent
 
 
+async def test_a_jobs_own_word_counts_first(
+    atelier: Atelier, photos: tuple[str, ...], sandbox: Sandbox, workspace: Path
+) -> None:
+    """The workspace permits the avatar; a job whose file says that a minor is shown, or revoked it, does not."""
+    await atelier.made(portraits(photos))
+    await atelier.chosen()
+    sha = consent.records(workspace / "consent.toml")[0].sha256
+    said = {"sha256": sha, "scope": "avatar", "by": "cli", "recorded_at": AT, "picture": "a.png"}
+    file, lock = workspace / "jobs/job-1/source/consent.toml", workspace / ".hoasi/locks/consent.lock"
+    for more, key in (({"words": "Được.", "revoked_at": AT}, "revoked"), ({"minor": True}, "refused_minor")):
+        record = consent.Consent.model_validate({**said, **more})
+        consent.add(file, record, lock_path=lock, temp_name=".hoasi-0-c.tmp")
+        async with atelier.studio() as studio:
+            with pytest.raises(ConsentMissing) as refused:
+                await studio.generate(Ask(prompt="at sea", avatar="lan", provider="kling", job_id="job-1"))
+            assert refused.value.key == f"consent_{key}"
+    assert sandbox.stats()["submissions"] == 1
+
+
 async def test_a_minor_has_no_avatar(atelier: Atelier, photos: tuple[str, ...], sandbox: Sandbox) -> None:
     """Refused for good, whatever is said later."""
     with pytest.raises(ConsentMissing):

@@ -296,6 +296,16 @@ def test_what_people_write_into_the_file_stays(workspace: Path, env: dict[str, s
     assert tomllib.loads(text)["number"] == 3
 
 
+def test_a_portrait_that_was_changed_is_refused(workspace: Path, env: dict[str, str]) -> None:
+    """It names its generation, but is not what that made; made again for nothing, it can be chosen."""
+    hoasi(workspace, "avatar create lan lan.png --consent 'Lan đồng ý'", env)
+    path = workspace / "avatars/lan/confirm_2.png"
+    path.write_bytes(content(path) + b"?")
+    assert hoasi(workspace, "avatar confirm lan 2", env, code=2)["error"]["key"] == "avatar_foreign"
+    assert hoasi(workspace, "avatar create lan lan.png", env)["generations"][0]["state"] == "skipped_existing"
+    assert hoasi(workspace, "avatar confirm lan 2", env)["number"] == 2
+
+
 def test_an_angle_that_failed_is_an_exit_code(workspace: Path, env: dict[str, str], sandbox: Sandbox) -> None:
     """One of three is missing: named, exit code 1, and the two are in the file."""
     hoasi(workspace, "avatar create lan lan.png --consent 'Lan đồng ý'", env)
