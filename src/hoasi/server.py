@@ -41,7 +41,8 @@ INSTRUCTIONS = """\
 hoasi makes pictures and clips for video jobs (jobs/<job_id>/) and never pays twice for the same request.
 
 - Scenes of a job: generate_from_creative_plan. Finished prompts: generate_batch. One prompt: generate_image. From
-  pictures: edit_image, swap_face, generate_video. From clips: extend_video, lip_sync.
+  pictures: edit_image, swap_face, generate_video. From clips: extend_video, lip_sync. The same person again and
+  again: create_avatar once, then `avatar`.
 - Money: provider fal is paid and the default (auto = cheapest with a key: default for edits and clips); local makes
   free sketches without a key. dry_run gives plan and price; tell the user the price before a clip or more than 20
   pictures. max_cost_usd refuses what is dearer.
