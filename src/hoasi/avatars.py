@@ -19,10 +19,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import tomlkit
 from pydantic import ValidationError
 
-from hoasi import consent, paths
+from hoasi import paths
 from hoasi.answers import Reply
 from hoasi.errors import FileBroken, NotFound, PathRefused, WrongInput
 from hoasi.files import held, replace_file
@@ -136,6 +135,8 @@ def confirm(settings: Settings, avatar_id: str, number: int, known: Known, *, at
     Raises:
         NotFound: `avatar_no_portrait`. WrongInput: `avatar_foreign`: it is not as we made it. DiskTrouble, FileBroken.
     """
+    from hoasi import consent
+
     root, place = settings.workspace, folder(settings.workspace, avatar_id)
     path = place / f"confirm_{number}.png"
     if not path.is_file():
@@ -219,6 +220,8 @@ def _read(path: Path) -> Avatar:
 
 def _write(path: Path, avatar: Avatar) -> None:
     text = path.read_bytes().decode("utf-8-sig") if path.is_file() else ""
+    import tomlkit
+
     document = tomlkit.parse(text)
     for name, value in avatar.model_dump(mode="json", exclude_defaults=True).items():
         document[name] = tomlkit.item(value)

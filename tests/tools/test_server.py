@@ -112,7 +112,7 @@ def test_nothing_heavy_is_loaded_to_answer_and_list_tools(workspace: Path, door:
         _, complained = server.rest()
     assert hello["serverInfo"]["name"] == "hoasi"
     assert "Vietnamese" in hello["instructions"]
-    assert len(tools) == 13
+    assert len(tools) == 14
     assert "mcp" in loaded(complained)
     assert loaded(complained) & HEAVY == set()
     assert not (workspace / ".hoasi").exists()
@@ -214,7 +214,7 @@ async def test_the_same_tools_over_http_and_for_this_machine_only(workspace: Pat
     with over_http(workspace) as url:
         for mode in ("legacy", "auto"):
             async with Client(url, mode=mode) as client:
-                assert len((await client.list_tools()).tools) == 13
+                assert len((await client.list_tools()).tools) == 14
                 reply = told(await client.call_tool("generate_image", {"prompt": "a kite", "provider": "local"}))
                 assert reply["generations"][0]["state"] in {"succeeded", "skipped_existing"}
         message = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": HELLO}
