@@ -60,9 +60,7 @@ def plan(request: Request, inputs: Sequence[Input], site: Site, prompt: str, set
     return tuple(item.model_copy(update={"warnings": (*request.notes, *item.warnings)}) for item in found)
 
 
-def at(
-    name: str, request: Request, inputs: Sequence[Input], site: Site, prompt: str, settings: Settings
-) -> Planning:
+def at(name: str, request: Request, inputs: Sequence[Input], site: Site, prompt: str, settings: Settings) -> Planning:
     """Planned for one provider: with the first of its models for this operation that can do it.
 
     Raises:
@@ -79,9 +77,7 @@ def at(
     raise refusals[0]
 
 
-def _wished(
-    request: Request, cards: catalogue.Catalogue, inputs: Sequence[Input], site: Site, prompt: str
-) -> Planning:
+def _wished(request: Request, cards: catalogue.Catalogue, inputs: Sequence[Input], site: Site, prompt: str) -> Planning:
     """Planned with the first set of wished options that the model takes, else without any."""
     for wish in request.wishes:
         with suppress(NotSupported):

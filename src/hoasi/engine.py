@@ -13,11 +13,14 @@ from hoasi.ledger import Ledger
 from hoasi.opening import Admit, Opening, comes_back_free, is_worth_fetching, open_all, rehearse
 from hoasi.providers import provider
 from hoasi.providers._provider import Provider
-from hoasi.records import OPEN_STATES, Batch, Generation, Plan, State
+from hoasi.records import OPEN_STATES, Batch, Generation, Plan, Problem, State
 from hoasi.runner import Runner
 from hoasi.scribe import Scribe
 from hoasi.settings import Settings
 from hoasi.street import AddressRefused, Reply, WireTrouble
+
+GONE = Problem(kind="ResultExpired", key="file_gone", paid="yes")
+"""A file is harmed that only buying could bring back."""
 
 
 class Engine:
@@ -68,13 +71,17 @@ class Engine:
         self._take_up_attached(openings)
         whole = await anyio.to_thread.run_sync(self._intact, openings)
         if healed := [o.generation.id for o in openings if o.generation.id in whole and o.generation.problem]:
-            self.ledger.heal(healed)
-        harmed = [o.generation for o in openings if o.generation.id not in whole and _is_free_again(o)]
-        free = [self._runner.again(generation) for generation in harmed]
+            self.ledger.note(healed, None)
+        harmed = [o for o in openings if o.generation.id not in whole]
+        free = [self._runner.again(opening.generation) for opening in harmed if _is_free_again(opening)]
+        gone = [o.generation.id for o in harmed if o.kind == "made" and not _is_free_again(o)]
+        if gone:
+            self.ledger.note(gone, GONE)
         return Batch(
             ids=tuple(opening.generation.id for opening in openings),
             skipped=frozenset(whole),
             free=frozenset(generation.id for generation in free),
+            gone=frozenset(gone),
             warnings=plan.warnings,
             job_id=plan.job_id,
             expected_s=max((item.expected_s for item in plan.items), default=None),

@@ -205,10 +205,11 @@ class Ledger:
             ).fetchall()
         return [generation_of(row) for row in rows]
 
-    def heal(self, ids: Sequence[str]) -> None:
-        """Their files are whole (again)."""
+    def note(self, ids: Sequence[str], problem: Problem | None) -> None:
+        """What is wrong with the files of successes; None: they are whole (again)."""
+        told = None if problem is None else problem.model_dump_json()
         with self.transaction(durable=False) as db:
-            db.execute(f"UPDATE generation SET problem=NULL WHERE id IN ({marks(ids)})", list(ids))
+            db.execute(f"UPDATE generation SET problem=? WHERE id IN ({marks(ids)})", [told, *ids])
 
     def bought(self, fingerprint: str) -> Generation | None:
         """The latest purchase of a request."""

@@ -239,6 +239,8 @@ class Batch(Record):
     ids: tuple[str, ...]
     skipped: frozenset[str] = frozenset()
     free: frozenset[str] = frozenset()
+    gone: frozenset[str] = frozenset()
+    """Made earlier; their files are harmed, and only buying could bring them back."""
     warnings: tuple[str, ...] = ()
     job_id: str = ""
     expected_s: float | None = None

@@ -19,7 +19,7 @@ _BAD = (State.FAILED, State.CANCELLED, State.EXPIRED)
 def entry(generation: Generation, workspace: Path, batch: Batch, parents: Sequence[str] = ()) -> Entry:
     """One generation as a reader needs it; `parents` is the chain it came from."""
     planned, state = generation.planned, generation.state.value
-    is_old = generation.id in batch.skipped or generation.id in batch.free
+    is_old = generation.id in batch.skipped | batch.free | batch.gone
     notes = [warning for artifact in generation.artifacts for warning in artifact.warnings]
     notes += [say("note.copied", id=generation.copy_of)] if generation.copy_of else []
     notes += [say("note.fetched_again")] if generation.id in batch.free else []

@@ -559,7 +559,9 @@ def test_its_facts_need_no_key() -> None:
     assert Comfyui.secrets == ()
 
 
-@pytest.mark.parametrize("address", ["http://192.168.1.20:8188", "http://10.0.0.4:8188/comfyui", "http://gpu.local:8188"])
+@pytest.mark.parametrize(
+    "address", ["http://192.168.1.20:8188", "http://10.0.0.4:8188/comfyui", "http://gpu.local:8188"]
+)
 def test_a_server_in_the_next_room_may_be_asked_in_the_clear(address: str, tmp_path: Path) -> None:
     """No key travels; the open internet still has to be https, and so has everybody who gets a key."""
     said = settings.read(tmp_path, environ={"HOASI_COMFYUI_URL": address, "HOASI_FAL_URL": address})

@@ -473,6 +473,23 @@ async def test_a_picture_that_came_is_kept_though_its_stream_breaks(
     assert (len(pictures(workspace)), sandbox.stats()["posts_received"]) == (1, 1)
 
 
+async def test_a_file_that_is_gone_is_said_and_not_bought_again_by_itself(
+    open_studio: OpenStudio, environ: dict[str, str], sandbox: Sandbox, workspace: Path
+) -> None:
+    """There is no receipt to fetch it with: the reply says so, costs nothing, and `overwrite` is the word that buys."""
+    async with open_studio(**environ) as studio:
+        made = (await studio.generate(drawn())).generations[0]
+        Path(made.outputs[0]).unlink()
+        again = (await studio.generate(drawn())).generations[0]
+        bought = (await studio.generate(drawn().model_copy(update={"overwrite": True}))).generations[0]
+        later = (await studio.generate(drawn())).generations[0]
+    assert (again.state, again.outputs, again.cost_usd) == ("expired", (), 0.0)
+    assert again.error is not None
+    assert again.error.key == "file_gone"
+    assert (bought.state, later.state) == ("succeeded", "skipped_existing")
+    assert sandbox.stats()["posts_received"] == 2
+
+
 async def test_an_edit_goes_the_whole_way(
     open_studio: OpenStudio, environ: dict[str, str], sandbox: Sandbox, workspace: Path
 ) -> None:
