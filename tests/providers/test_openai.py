@@ -16,7 +16,7 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import Response as HttpResponse
 from starlette.routing import Route
 
-from calls import OpenStudio, fault, one, person, pictures
+from calls import OpenStudio, fault, harm, one, person, pictures
 from contract import ProviderContract, fullest, picture, planned
 from hoasi import Ask
 from hoasi.addresses import origin_of
@@ -479,7 +479,7 @@ async def test_a_file_that_is_gone_is_said_and_not_bought_again_by_itself(
     """There is no receipt to fetch it with: the reply says so, costs nothing, and `overwrite` is the word that buys."""
     async with open_studio(**environ) as studio:
         made = (await studio.generate(drawn())).generations[0]
-        Path(made.outputs[0]).unlink()
+        harm(made.outputs[0])
         again = (await studio.generate(drawn())).generations[0]
         bought = (await studio.generate(drawn().model_copy(update={"overwrite": True}))).generations[0]
         later = (await studio.generate(drawn())).generations[0]
