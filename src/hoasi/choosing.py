@@ -137,8 +137,21 @@ def _cheapest(request: Request, planned_at: Callable[[str], Planning], settings:
         raise _nobody(request, refusals)
     found.sort(key=_dollars)
     first, *others = found
-    note = say("note.auto_chosen", provider=first[0].provider, model=first[0].model, why=_why(first, others, refusals))
+    others += _names_only(request, planned_at, settings)
+    note = say(
+        "note.auto_chosen", provider=first[0].provider, model=first[0].model, why=_why(first, found[1:], refusals)
+    )
     return tuple(_with_others(item, number, others, note) for number, item in enumerate(first))
+
+
+def _names_only(request: Request, planned_at: Callable[[str], Planning], settings: Settings) -> list[Planning]:
+    """What providers without a key would make: they cannot now, but may have made it when they had one."""
+    named: list[Planning] = []
+    for name in _able(request):
+        if settings.secret(provider(name).secrets) is None:
+            with suppress(HoasiError):
+                named.append(tuple(item.model_copy(update={"is_name_only": True}) for item in planned_at(name)))
+    return named
 
 
 def _with_others(item: Planned, number: int, others: Sequence[Planning], note: str) -> Planned:
@@ -157,12 +170,17 @@ def _usable(request: Request, settings: Settings) -> list[str]:
     Raises:
         KeyMissing: no key is set for any of them.
     """
-    able = [name for name in catalogue.PROVIDERS if name not in UNASKED and _offers(name, request)]
+    able = _able(request)
     usable = [name for name in able if settings.secret(provider(name).secrets) is not None]
     if not usable:
         names = " / ".join(provider(name).secrets[0] for name in able if provider(name).secrets) or "-"
         raise KeyMissing("auto_no_key", operation=request.operation, names=names)
     return usable
+
+
+def _able(request: Request) -> list[str]:
+    """Providers that do this, unasked."""
+    return [name for name in catalogue.PROVIDERS if name not in UNASKED and _offers(name, request)]
 
 
 def _offers(name: str, request: Request) -> bool:

@@ -95,7 +95,6 @@ async def _send(line: Line) -> None:
         await line.enter_gate()
         sent = await prepared(line)
         await line.gate.opened()
-    permitted(line)
     await _take_place(line)
     line.sent_at = time.monotonic()
     try:
@@ -141,6 +140,7 @@ async def _take_place(line: Line) -> None:
         while True:
             if line.shop.is_closing:
                 await anyio.sleep_forever()
+            permitted(line)  # at the last moment: waiting for a place may take minutes
             places = line.gate.fitting(line.planned.slots)
             lane = line.planned.lane or line.planned.provider
             taken = line.shop.ledger.take_place(line.generation.id, line.shop.owner, lane, places, line.gate.most)
@@ -173,14 +173,15 @@ def _requeue(line: Line, refused: NotAccepted) -> None:
 async def _recover(line: Line, lost: PaymentUnknown) -> None:
     """The receipt is missing: ask the provider where it can be asked, else say that nobody knows.
 
-    A request may still be on its way: that it is not there counts only when it had time to arrive.
+    A request may still be on its way: that it is not there counts only when it had time to arrive since we gave up.
     """
     maker = line.maker
     if not isinstance(maker, Finds):
         raise lost
-    order = line.order()
+    order, lost_at = line.order(), time.monotonic()
+    line.has_left = True
     while (found := await asked(line, lambda: maker.find(line.wire, order))) is None:
-        left = (line.generation.submitted_at or 0.0) + ARRIVAL_S - time.time()
+        left = lost_at + ARRIVAL_S - time.monotonic()
         if left <= 0:
             _requeue(line, NotAccepted("never_arrived", provider=maker.name))
             return

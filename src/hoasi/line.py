@@ -52,6 +52,8 @@ class Line:
         """How it ended at the provider, where this process saw it."""
         self.sent_at: float | None = None
         """When this process submitted it (monotonic clock)."""
+        self.has_left = False
+        """A reply was lost: that it never came in is the provider's word, good for asking the same provider again."""
         self._pause: anyio.CancelScope | None = None
         self._is_nudged = False
         self._scope: anyio.CancelScope | None = None
@@ -64,11 +66,11 @@ class Line:
 
     def move(self) -> bool:
         """Nothing was sent and will be: the next of those who could make it does; False when there is none."""
-        if not self.planned.alternatives or self.generation.step is not None:
+        if not self.planned.alternatives or self.generation.step is not None or self.has_left:
             return False
         first, *rest = self.planned.alternatives
         note = say("note.moved", before=self.planned.provider, now=first.provider, model=first.model)
-        planned = first.model_copy(update={"alternatives": tuple(rest), "warnings": (*first.warnings, note)})
+        planned = first.model_copy(update={"alternatives": tuple(rest), "moved": note})
         self.leave_gate()
         try:
             self.generation = self.shop.ledger.move(self.generation.id, self.shop.owner, planned)
@@ -212,11 +214,14 @@ class Line:
             is_first = self.generation.finished_at is None
             said = {"paid": "yes", "cost_usd": self.planned.price.usd, "problem": None}
             return self.end(State.SUCCEEDED, **(said if is_first else {"problem": self._kept(error.problem())}))
-        paid = self._was_paid(error)
+        paid, usd = self._was_paid(error), error.facts.get("cost_usd", self.planned.price.usd)
+        if paid == "no" and self.generation.step is not None:
+            paid, usd = "yes", self.generation.step.get("spent_usd")
+            error = Cancelled("cancelled_between") if isinstance(error, Cancelled) else error
         if self.is_stop_wanted and paid == "no":
             error = Cancelled("cancelled")
         states = {Cancelled: State.CANCELLED, ResultExpired: State.EXPIRED, PaymentUnknown: State.UNKNOWN}
-        cost = {"no": 0.0, "unknown": None, "yes": error.facts.get("cost_usd", self.planned.price.usd)}[paid]
+        cost = {"no": 0.0, "unknown": None, "yes": usd}[paid]
         problem = self._kept(error.problem().model_copy(update={"paid": paid}))
         return self.end(states.get(type(error), State.FAILED), problem=problem, paid=paid, cost_usd=cost, logged=0)
 

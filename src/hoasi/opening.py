@@ -12,9 +12,11 @@ import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from math import inf
 from typing import Literal
 
 from hoasi import fixed_names
+from hoasi.errors import BudgetExceeded
 from hoasi.ledger import Ledger
 from hoasi.ledger_rows import generation_of, marks, packed, places
 from hoasi.planning import reseeded, slug
@@ -69,14 +71,37 @@ def open_all(
     with ledger.transaction() as db:
         desk = Desk(db)
         spent_usd, spent_images = ledger.spent(items[0].job_id) if items else (0.0, 0)
-        known = [item if overwrite else desk.known(item) for item in items]
+        known = [desk.known(item, overwrite=overwrite, resubmit=resubmit) for item in items]
         openings = [_decide(desk, item, owner, overwrite=overwrite, resubmit=resubmit) for item in known]
         bought = [o.generation.planned for o in openings if o.kind == "new" and o.generation.copy_of is None]
         admit(bought, spent_usd, spent_images)
+        openings = _limited(desk, openings, lambda items: admit(items, spent_usd, spent_images))
         desk.remember_folders(items)
         for item, opening in zip(known, openings, strict=True):
             fixed_names.want(db, item, opening.generation.id)
     return openings
+
+
+def _limited(desk: Desk, openings: Sequence[Opening], admit: Callable[[Sequence[Planned]], None]) -> list[Opening]:
+    """Who takes over stays within the limits too, even if everything is taken over: whoever does not is left out."""
+    ids = [o.generation.id for o in openings if o.kind == "new" and o.generation.copy_of is None]
+    made = {o.generation.id: o.generation for o in openings if o.generation.id in ids}
+    dearest = {name: generation.planned for name, generation in made.items()}
+    for name, generation in made.items():
+        kept: list[Planned] = []
+        for other in generation.planned.alternatives:
+            if other.is_name_only:
+                continue
+            with suppress(BudgetExceeded):
+                admit([*{**dearest, name: other}.values()])
+                dearest[name] = max(dearest[name], other, key=_dollars)
+                kept.append(other)
+        made[name] = desk.replan(generation, kept)
+    return [o.model_copy(update={"generation": made.get(o.generation.id, o.generation)}) for o in openings]
+
+
+def _dollars(planned: Planned) -> float:
+    return inf if planned.price.usd is None else planned.price.usd
 
 
 def _decide(desk: Desk, item: Planned, owner: str, *, overwrite: bool, resubmit: bool) -> Opening:
@@ -138,13 +163,29 @@ class Desk:
         folders = {path.rpartition("/")[0] for path in paths if path}
         self._db.executemany("INSERT OR IGNORE INTO folder VALUES (?)", [(folder,) for folder in folders])
 
-    def known(self, item: Planned) -> Planned:
-        """Of those who could make it the one who did, or may have: what `auto` chose yesterday is not bought today."""
+    def known(self, item: Planned, *, overwrite: bool, resubmit: bool) -> Planned:
+        """Of those who could make it the one who did, or may have: what `auto` chose yesterday is not bought today.
+
+        `overwrite` is no word for what nobody knows; `resubmit` is, and then it is bought where there is a key.
+        """
         for choice in (item, *item.alternatives):
             bought = self.bought(choice.fingerprint)
-            if bought is not None and not (bought.paid == "no" and bought.state in NEVER):
-                return choice
+            if bought is None or (bought.paid == "no" and bought.state in NEVER):
+                continue
+            is_unknown = bought.state is State.UNKNOWN
+            if (overwrite and not is_unknown) or (resubmit and is_unknown and choice.is_name_only):
+                continue
+            return choice
         return item
+
+    def replan(self, generation: Generation, alternatives: Sequence[Planned]) -> Generation:
+        """The same purchase; only these may take it over."""
+        if len(alternatives) == len(generation.planned.alternatives):
+            return generation
+        planned = generation.planned.model_copy(update={"alternatives": tuple(alternatives)})
+        fields = packed({"planned": planned.model_dump(mode="json")})
+        self._db.execute("UPDATE generation SET planned=? WHERE id=?", (*fields, generation.id))
+        return generation.model_copy(update={"planned": planned})
 
     def bought(self, fingerprint: str) -> Generation | None:
         """The latest paid attempt at an equal request, wherever it was for."""

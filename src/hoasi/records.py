@@ -161,6 +161,10 @@ class Planned(Record):
     """Whose places these are; "" in old rows: the provider's."""
     alternatives: tuple[Planned, ...] = ()
     """Chosen by `auto`: who else could make it, if nothing was sent; and under what names it may have been made."""
+    is_name_only: bool = False
+    """Stands among alternatives only as a name under which it may have been made: its provider has no key now."""
+    moved: str = ""
+    """Said where somebody else took it over."""
     warnings: tuple[str, ...] = ()
 
     @property

@@ -23,6 +23,7 @@ def entry(generation: Generation, workspace: Path, batch: Batch, parents: Sequen
     notes = [warning for artifact in generation.artifacts for warning in artifact.warnings]
     notes += [say("note.copied", id=generation.copy_of)] if generation.copy_of else []
     notes += [say("note.fetched_again")] if generation.id in batch.free else []
+    notes += [planned.moved] if planned.moved else []
     notes += _missing(generation)
     is_harmed = generation.state is State.SUCCEEDED and generation.problem is not None
     if is_harmed and generation.problem:
