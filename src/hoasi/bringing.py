@@ -147,7 +147,8 @@ async def promised(line: Line) -> None:
 
 
 async def _kept(line: Line, item: Input) -> Input:
-    bought = line.shop.ledger.bought(item.promise)
+    ledger = line.shop.ledger
+    bought = ledger.get([item.promised_by])[0] if item.promised_by else ledger.bought(item.promise)
     source = None if bought is None else await line.shop.wait_for(bought.id)
     if source is None or source.state is not State.SUCCEEDED:
         if source is not None and source.state.is_open:

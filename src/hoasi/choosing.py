@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
 from hoasi import catalogue
@@ -45,6 +45,25 @@ def plan_first(ways: Sequence[Worded], inputs: Sequence[Input], site: Site, sett
     first, *others = found
     note = say("ways.chosen", provider=first[0].provider, model=first[0].model, why=_ways(others, refusals))
     return tuple(_with_others(item, number, others, note) for number, item in enumerate(first))
+
+
+def also_named(
+    planned: Planning, ways: Sequence[Worded], others: Iterable[Sequence[Input]], site: Site, settings: Settings
+) -> Planning:
+    """Also known by the names it would have with other inputs: as those it may have been bought before."""
+    for inputs in others:
+        with suppress(HoasiError):
+            named = plan_first(ways, inputs, site, settings)
+            planned = tuple(_named_as(item, other) for item, other in zip(planned, named, strict=True))
+    return planned
+
+
+def _named_as(item: Planned, other: Planned) -> Planned:
+    """One purchase, and names under which it may have been made."""
+    only = {"is_name_only": True, "alternatives": ()}
+    names = [name.model_copy(update=only) for name in (other, *other.alternatives)]
+    same = [name for name in names if len(name.stems) == len(item.stems)]
+    return item.model_copy(update={"alternatives": (*item.alternatives, *same)})
 
 
 def plan(request: Request, inputs: Sequence[Input], site: Site, prompt: str, settings: Settings) -> Planning:

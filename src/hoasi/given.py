@@ -68,6 +68,8 @@ class Input(Record):
     """What of the picture is sent, where not all of it."""
     promise: str = ""
     """Fingerprint of the request whose result it will be; until then nothing else is known of it."""
+    promised_by: str = ""
+    """The generation that will bring it, whoever makes it in the end."""
     generation_id: str = ""
     """The generation of ours that made it."""
     remote: Remote | None = None

@@ -71,8 +71,11 @@ def open_all(
     with ledger.transaction() as db:
         desk = Desk(db)
         spent_usd, spent_images = ledger.spent(items[0].job_id) if items else (0.0, 0)
-        known = [desk.known(item, overwrite=overwrite, resubmit=resubmit) for item in items]
-        openings = [_decide(desk, item, owner, overwrite=overwrite, resubmit=resubmit) for item in known]
+        known, openings, names = list[Planned](), list[Opening](), dict[str, str]()
+        for item in items:
+            known.append(_bound(desk.known(item, overwrite=overwrite, resubmit=resubmit), names))
+            openings.append(_decide(desk, known[-1], owner, overwrite=overwrite, resubmit=resubmit))
+            names |= dict.fromkeys([one.fingerprint for one in (item, *item.alternatives)], openings[-1].generation.id)
         bought = [o.generation.planned for o in openings if o.kind == "new" and o.generation.copy_of is None]
         admit(bought, spent_usd, spent_images)
         openings = _limited(desk, openings, lambda items: admit(items, spent_usd, spent_images))
@@ -80,6 +83,13 @@ def open_all(
         for item, opening in zip(known, openings, strict=True):
             fixed_names.want(db, item, opening.generation.id)
     return openings
+
+
+def _bound(planned: Planned, names: dict[str, str]) -> Planned:
+    """The results of this call that it is promised are bound to the generations that bring them."""
+    inputs = [item.model_copy(update={"promised_by": names.get(item.promise, "")}) for item in planned.inputs]
+    others = [_bound(other, names) for other in planned.alternatives]
+    return planned.model_copy(update={"inputs": tuple(inputs), "alternatives": tuple(others)})
 
 
 def _limited(desk: Desk, openings: Sequence[Opening], admit: Callable[[Sequence[Planned]], None]) -> list[Opening]:
@@ -172,8 +182,9 @@ class Desk:
             bought = self.bought(choice.fingerprint)
             if bought is None or (bought.paid == "no" and bought.state in NEVER):
                 continue
-            is_unknown = bought.state is State.UNKNOWN
-            if (overwrite and not is_unknown) or (resubmit and is_unknown and choice.is_name_only):
+            if overwrite and bought.state is not State.UNKNOWN:
+                continue
+            if resubmit and bought.paid == "unknown" and choice.is_name_only:
                 continue
             return choice
         return item

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -65,7 +65,10 @@ async def prepare(ask: Ask, settings: Settings, read_inputs: ReadInputs) -> Plan
         read = await read_inputs(written, look=_look(request)) if written else []
         found = _with_promises(request, read, made)
         ways = [looks.dressed(way, settings.workspace) for way in request.ways]
-        made.append(choosing.plan_first(ways, found, sites[media_of(request)][0], settings))
+        site = sites[media_of(request)][0]
+        planned = choosing.plan_first(ways, found, site, settings)
+        others = _otherwise_promised(request, read, made)
+        made.append(choosing.also_named(planned, ways, others, site, settings))
     items = tuple(item for planned in made for item in planned)
     first = sites[media_of(requests[0])][0] if requests else _site(ask, sourced, settings, "image")[0]
     plan = Plan(job_id=first.job_id, output_dir=first.output_dir, items=items)
@@ -91,6 +94,15 @@ def _with_promises(request: Request, read: Sequence[Input], made: Sequence[tuple
     """The inputs in their order; the result of an earlier request of the call is promised."""
     left = list(read)
     return [_promised(given, made[given.of][0]) if given.of is not None else left.pop(0) for given in request.given]
+
+
+def _otherwise_promised(
+    request: Request, read: Sequence[Input], made: Sequence[tuple[Planned, ...]]
+) -> Iterator[list[Input]]:
+    """The same inputs, had another of those who could make the earlier result made it."""
+    for of in dict.fromkeys(given.of for given in request.given if given.of is not None):
+        for other in made[of][0].alternatives:
+            yield _with_promises(request, read, [*made[:of], (other,), *made[of + 1 :]])
 
 
 def _promised(given: Given, source: Planned) -> Input:

@@ -200,3 +200,38 @@ async def test_cancelled_between_its_two_paid_steps(
         (entry,) = (await studio.generate(asked(lips, no_faces=True))).generations
     assert (entry.state, entry.paid, entry.error and entry.error.key) == ("cancelled", "yes", "cancelled_between")
     assert entry.cost_usd == pytest.approx(0.007)
+
+
+@pytest.mark.usefixtures("faces", "quick")
+async def test_a_chain_whose_maker_changed_is_not_bought_again(workspace: Path, fal: str, sandbox: Sandbox) -> None:
+    """Yesterday fal alone made both; today Kling would be cheaper."""
+    clip = Request(
+        operation="image_to_video",
+        prompt="she breathes",
+        inputs=(Given(role="first_frame", of=0),),
+        scene=Scene(id="SC_01"),
+        provider="auto",
+    )
+    await made(workspace, fal_environ(fal), swap(), clip)
+    again = await made(workspace, both(fal), swap(), clip)
+    assert [(entry.provider, entry.state) for entry in again.generations] == [("fal", "skipped_existing")] * 2
+    assert sandbox.stats()["submissions"] == 2
+
+
+@pytest.mark.usefixtures("faces", "quick")
+async def test_a_chain_goes_on_from_a_swap_that_was_moved(workspace: Path, fal: str, sandbox: Sandbox) -> None:
+    """The swap was taken over by fal, the clip failed: the next call makes the clip from that very swap."""
+    model = "fal-ai/kling-video/v2.6/pro/image-to-video"
+    sandbox.faults.add(fault("result", "completed_error", value="internal_server_error", model=model))
+    clip = Request(
+        operation="image_to_video",
+        prompt="she breathes",
+        inputs=(Given(role="first_frame", of=0),),
+        scene=Scene(id="SC_01"),
+        provider="fal",
+    )
+    first = await made(workspace, both(fal, HOASI_KLING_URL=NOWHERE), swap(), clip)
+    assert [entry.state for entry in first.generations] == ["succeeded", "failed"]
+    again = await made(workspace, both(fal), swap(), clip)
+    assert [entry.state for entry in again.generations] == ["skipped_existing", "succeeded"]
+    assert again.generations[0].id in again.generations[1].parents
