@@ -108,6 +108,10 @@ async def _bring(line: Line, k: int, output: Output) -> Artifact:
             tries=4,
             also=(ResultBroken, ResultExpired),
         )
+    except ResultExpired as gone:
+        if line.generation.finished_at is not None:
+            raise
+        raise ResultBroken("download_lost", provider=line.maker.name, detail=str(gone)) from gone  # asked for once more
     except (NotSent, ReplyLost) as error:
         raise ResultBroken("download_lost", provider=line.maker.name, detail=str(error)) from error
     except (AddressRefused, TooLarge) as error:

@@ -272,3 +272,17 @@ async def test_a_cancelled_finished_picture_can_still_be_mended(open_studio: Ope
         assert (await studio.cancel([entry.id])).generations[0].state == "succeeded"
         harm(entry.outputs[0])
         assert (await studio.generate(one(provider="local"))).generations[0].state == "succeeded"
+
+
+@pytest.mark.usefixtures("quick")
+async def test_an_address_that_failed_at_first_is_asked_for_once_more(
+    open_studio: OpenStudio, sandbox: Sandbox
+) -> None:
+    """The file may come later, at another address: the next call collects it again, and only then is it gone."""
+    sandbox.faults.add(fault("download", "gone", times=4))
+    async with open_studio() as studio:
+        first = await studio.generate(one())
+        again = await studio.generate(one())
+    assert [(entry.state, entry.paid) for entry in first.generations] == [("failed", "yes")]
+    assert [len(entry.outputs) for entry in again.generations] == [1]
+    assert sandbox.stats()["submissions"] == 1
