@@ -9,6 +9,7 @@ import hashlib
 import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,8 +27,8 @@ _CLIP_ID = re.compile(r"\d{6,40}")
 CLIP_IDS = "kling"
 """Whose clips are known by a number alone."""
 DAY_S = 86_400.0
-FRAMES = 8
-"""So many pictures of a clip are searched for faces."""
+FRAMES_A_SECOND, LEAST_FRAMES, MOST_FRAMES, FRAME_PX = 2.0, 8, 240, 1280
+"""So many frames of a clip are searched for faces, at no more than so many pixels a side."""
 
 ReadFile = Callable[[str, Medium], Awaitable[Input]]
 """Reads a path or an address as a picture, clip or sound."""
@@ -74,7 +75,7 @@ class Reader:
         item = self._with_past(item, maker)
         if item.medium == "audio" or look == "not":
             return item
-        found = await to_thread.run_sync(_looked, self._workspace / item.path, item.medium, look)
+        found = await to_thread.run_sync(_looked, self._workspace / item.path, item, look)
         return item.model_copy(update=found)
 
     # ------------------------------------------------------------------ results of ours
@@ -153,19 +154,26 @@ def _blank(given: Given, sha256: str) -> Input:
 # ---------------------------------------------------------------------- faces
 
 
-def _looked(path: Path, medium: Medium, look: Look) -> dict[str, Any]:
+def _looked(path: Path, item: Input, look: Look) -> dict[str, Any]:
     """How many faces there are, and perhaps where; nothing where nobody can look (in a worker thread)."""
     from hoasi.media import face
 
     try:
-        if medium == "video":
-            from hoasi.media import video
-
-            return {"faces": face.detect_in(video.frames(path, FRAMES))}
+        if item.medium == "video":
+            return {"faces": _in_clip(path, item.sha256)}
         seen = face.detect(path)
         return {"faces": len(seen), **(_boxes(path) if look == "where" else {})}
     except NotSupported:  # the optional parts are not installed: then every picture asks for a permission
         return {}
+
+
+@lru_cache(maxsize=256)
+def _in_clip(path: Path, sha256: str) -> int:  # noqa: ARG001 - 2026-11-27, other bytes are looked at anew
+    """Looking takes seconds, and asking, pricing and sending all look."""
+    from hoasi.media import face, video
+
+    count = {"least": LEAST_FRAMES, "most": MOST_FRAMES}
+    return face.detect_in(video.watch(path, per_s=FRAMES_A_SECOND, max_px=FRAME_PX, **count))
 
 
 def _boxes(path: Path) -> dict[str, Any]:

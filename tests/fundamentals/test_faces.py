@@ -57,6 +57,38 @@ async def test_a_picture_without_a_face_needs_no_permission(
     assert not (workspace / FILE).exists()
 
 
+def filmed(path: Path, first_s: float, last_s: float) -> str:
+    """A clip of 20 s in which a person is seen from here to there only."""
+    import av
+
+    photo = person(path.with_suffix(".png"))
+    with Image.open(photo) as shown, av.open(str(path), "w", format="mp4") as container:
+        face, wall = shown.convert("RGB").resize((640, 640)), Image.new("RGB", (640, 640), "#607080")
+        stream = container.add_stream("libx264", rate=24, options={"preset": "ultrafast"})
+        stream.width, stream.height, stream.pix_fmt = 640, 640, "yuv420p"
+        for number in range(20 * 24):
+            picture = face if first_s <= number / 24 <= last_s else wall
+            container.mux(stream.encode(av.VideoFrame.from_image(picture)))
+        container.mux(stream.encode(None))
+    photo.unlink()
+    return path.name
+
+
+async def test_a_face_in_a_short_part_of_a_clip_asks(
+    workspace: Path, open_studio: OpenStudio, sandbox: Sandbox
+) -> None:
+    """Seen for half a second or more anywhere: nothing leaves without a permission. Seen never: it may leave."""
+    async with open_studio() as studio:
+        for name, first_s, last_s in (("a.mp4", 8.8, 11.1), ("b.mp4", 14.6, 15.15)):
+            given = longer(filmed(workspace / name, first_s, last_s))
+            with pytest.raises(ConsentMissing) as refused:
+                await studio.generate(asked(given))
+            assert "1 khuôn mặt" in explain(refused.value.problem()).message
+        assert sandbox.stats()["requests"] == []
+        reply = await studio.generate(asked(longer(filmed(workspace / "c.mp4", 99, 99))))
+    assert reply.generations[0].state == "succeeded"
+
+
 async def test_the_refusal_says_how_many_faces(
     faces: tuple[str, str], open_studio: OpenStudio, sandbox: Sandbox
 ) -> None:

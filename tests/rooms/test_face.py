@@ -166,9 +166,20 @@ def test_the_frame_with_the_most_faces_counts(photo: Image.Image) -> None:
     pair.paste(ImageOps.mirror(photo), (512, 0))
     with Image.open(PICTURES / "coffee.jpg") as picture:
         coffee = picture.convert("RGB")
-    assert face.detect_in([photo, pair, coffee]) == 2
+    assert face.detect_in([coffee, pair, photo, coffee, photo]) == 2
     assert face.detect_in([coffee]) == 0
     assert face.detect_in([]) == 0
+
+
+def test_every_frame_is_looked_at_until_somebody_is_seen(photo: Image.Image) -> None:
+    """A face in a single frame is enough, on its side in one of four; afterwards only these count on."""
+    pair = Image.new("RGB", (1024, 512))
+    pair.paste(photo, (0, 0))
+    pair.paste(ImageOps.mirror(photo), (512, 0))
+    dark, lying = Image.new("RGB", (64, 64)), photo.rotate(90)
+    assert [face.detect_in([*[dark] * before, photo, *[dark] * 3]) for before in range(5)] == [1] * 5
+    assert [face.detect_in([*[dark] * before, *[lying] * 4]) for before in range(5)] == [1] * 5
+    assert (face.detect_in([photo, pair]), face.detect_in([photo, *[pair] * 4])) == (1, 2)
 
 
 def test_threads_do_not_disturb_each_other(photo: Image.Image) -> None:

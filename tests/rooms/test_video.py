@@ -387,6 +387,36 @@ def test_frames_are_spread_evenly(file: Path) -> None:
     assert all(shown.mode == "RGB" for shown in video.frames(file, 2))
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_frames_are_watched_one_by_one(file: Path, kind: str) -> None:
+    """So many a second, from the first to the last, each once; never fewer than the least, nor more than the most."""
+    saved(file, clip(kind, size=(240, 120), count=25, fps=12))
+
+    def seen(**given: Any) -> list[float]:
+        found = [*video.watch(file, **{"per_s": 3, "least": 2, "most": 99, "max_px": 240, **given})]
+        assert {(shown.mode, shown.size) for shown in found} == {("RGB", (240, 120))}
+        return [bar(shown) for shown in found]
+
+    assert seen() == pytest.approx([0, 4, 8, 12, 16, 20, 24], abs=1.1)  # some files round to milliseconds
+    assert seen(most=3) == pytest.approx([0, 12, 24], abs=1.1)
+    assert seen(least=13) == pytest.approx([*range(0, 25, 2)], abs=1.1)
+    assert seen(least=200) == pytest.approx([*range(25)], abs=0.4)
+    assert next(video.watch(file, per_s=1, least=2, most=2, max_px=60)).size == (60, 30)
+
+
+def test_a_clip_of_one_frame_is_watched(file: Path) -> None:
+    """It has no length."""
+    assert len([*video.watch(saved(file, clip(count=1)), per_s=2, least=8, most=240, max_px=64)]) == 1
+
+
+def test_what_cannot_be_watched_to_its_end_is_told(file: Path) -> None:
+    """Half a clip never passes for a clip with nobody in it."""
+    data = clip("mp4_late", count=200)
+    saved(file, data[:200] + bytes(len(data) - 9000) + data[-8800:])
+    with pytest.raises(FileBroken):
+        [*video.watch(file, per_s=2, least=8, most=240, max_px=64)]
+
+
 @pytest.mark.parametrize(("size", "count"), [((240, 120), 6), ((90, 160), 6), ((64, 64), 1), ((64, 48), 7)])
 def test_a_contact_sheet_fits(file: Path, size: tuple[int, int], count: int) -> None:
     """The sheet is a whole JPEG with something on it, and no side is longer than allowed."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -135,6 +135,25 @@ def frames(path: Path, count: int) -> list[Image]:
     return [picture for _, picture in _spread(path, count)]
 
 
+def watch(path: Path, *, per_s: float, least: int, most: int, max_px: int) -> Iterator[Image]:
+    """Frames from the first to the last, so many a second, upright, RGB, one held at a time; decoded once, in order.
+
+    Evenly spaced: at least `least` (where the clip has them), at most `most`. No side is longer than `max_px` pixels.
+
+    Raises:
+        FileBroken: as `inspect`, once the place that cannot be decoded is reached.
+        NotSupported, OSError: as `probe`.
+    """
+    last_s = _last_s(path)
+    count = min(most, max(least, math.ceil(last_s * per_s) + 1))
+    due = [last_s * number / (count - 1) for number in range(count)]
+    with as_input(), opened(path) as clip:
+        for frame in _due(clip, due):
+            picture = upright(clip, frame)
+            picture.thumbnail((max_px, max_px))
+            yield picture
+
+
 def contact(path: Path, count: int = 6, max_px: int = 768) -> bytes:
     """Frames from the first to the last on one sheet for a model's eyes, each with its time: a JPEG.
 
@@ -153,6 +172,32 @@ def _spread(path: Path, count: int) -> list[tuple[float, Image]]:
         last_s = max(0.0, clip.promised_s - 1 / (clip.fps or 24))
         times = [last_s * number / (count - 1) for number in range(count)] if count > 1 else [last_s / 2]
         return [(at_s, upright(clip, frame_at(clip, at_s))) for at_s in times]
+
+
+def _last_s(path: Path) -> float:
+    """When the last frame comes. Nothing is decoded; what the head promises may be missing, or wrong."""
+    with as_input(), opened(path) as clip:
+        try:
+            ticks = max((one.pts for one in clip.container.demux(clip.stream) if one.pts is not None), default=0)
+        except Exception as error:
+            raise ResultBroken("not_a_clip", name=path.name) from error
+        return max(0.0, float(ticks * (clip.stream.time_base or 0)) - clip.start_s)
+
+
+def _due(clip: Clip, due: Sequence[float]) -> Iterator[VideoFrame]:
+    """The frames on the screen at these times, in their order; each once."""
+    shown: VideoFrame | None = None
+    number = 0
+    for frame in decoded(clip, clip.stream):
+        at_s = (frame.time or 0.0) - clip.start_s
+        if shown is not None and number < len(due) and due[number] < at_s - 1e-6:
+            yield shown
+            while number < len(due) and due[number] < at_s - 1e-6:
+                number += 1
+        shown = frame
+    if shown is None:
+        raise ResultBroken("not_a_clip", name=clip.name)
+    yield shown
 
 
 @dataclass
