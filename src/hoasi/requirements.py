@@ -60,7 +60,7 @@ def _check_words(request: Request, card: Card, prompt: str) -> None:
     if not request.prompt.strip() and is_needed:
         if request.operation in _WORDLESS:
             raise NotSupported("prompt_needed", model=card.id)
-        raise WrongInput("prompt_empty", where=request.origin)
+        raise WrongInput("prompt_empty", where=request.origin or "prompt")
     if request.prompt.strip() and "prompt" not in card.accepts:
         raise NotSupported("parameter_not_supported", model=card.id, parameter="prompt")
     if halves := _SURROGATE.findall(f"{prompt}{request.negative_prompt or ''}{request.scene.id}"):

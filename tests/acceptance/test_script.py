@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from calls import person
 from hoasi.sandbox import Fault, Sandbox, serving_in_thread
 
 pytestmark = pytest.mark.process
@@ -201,7 +202,7 @@ def test_control_c_leaves_cleanly_and_resume_goes_on(street: Street, sandbox: Sa
 
 def test_the_consent_error_holds_the_very_command(street: Street, sandbox: Sandbox) -> None:
     """Without consent nothing leaves and the exit code is 2; the command that the error names makes it work."""
-    picture(street.workspace / "jobs/job-1/input/reference/lan.jpg")
+    person(street.workspace / "jobs/job-1/input/reference/lan.jpg")
     reference = "jobs/job-1/input/reference/lan.jpg"
     call = [*HOASI, "generate", "--prompt", "x", "--job", "job-1", "--reference-images", reference, "--json"]
     refused = street.run(*call)

@@ -97,7 +97,7 @@ def lip_sync(
     *,
     video: VideoFile,
     audio: Annotated[str, typer.Argument(help="help.make.audio_file", metavar="AUDIO")],
-    face_index: Annotated[int | None, option("--face-index", key="make.face_index", metavar="N")] = None,
+    face_index: Annotated[int | None, option("--face-index", key="make.face_in_clip", metavar="N")] = None,
     sound_volume: Annotated[float | None, option("--sound-volume", key="make.sound_volume", metavar="X")] = None,
     original_audio_volume: Annotated[
         float | None, option("--original-audio-volume", key="make.original_volume", metavar="X")

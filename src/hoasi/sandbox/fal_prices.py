@@ -31,6 +31,7 @@ PRICES: dict[str, tuple[float, str]] = {
     "fal-ai/kling-video/v2.5-turbo/pro/image-to-video": (0.07, "second"),
 }
 MOST_IDS = 50
+PATH = "/v1/models/pricing"
 
 
 def routes(check_key: KeyCheck) -> list[Route]:
@@ -45,7 +46,7 @@ def routes(check_key: KeyCheck) -> list[Route]:
             return _error(404, "not_found", f"No price for {', '.join(unpriced)}")
         return JSONResponse({"prices": [_row(name) for name in ids], "next_cursor": None, "has_more": False})
 
-    return [Route("/v1/models/pricing", prices, methods=["GET"])]
+    return [Route(PATH, prices, methods=["GET"])]
 
 
 def _row(endpoint_id: str) -> dict[str, object]:

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
 
-from hoasi.sandbox import ark, comfyui, control, fal, kling, openai, replicate, runpod, stability
+from hoasi.sandbox import ark, comfyui, control, fal, fal_prices, kling, openai, replicate, runpod, stability
 from hoasi.sandbox.comfyui_queue import Server as ComfyServer
 from hoasi.sandbox.counters import Counters, Recorder
 from hoasi.sandbox.easel import Easel, Pictures
@@ -128,7 +128,9 @@ class Sandbox:
 
     def app(self) -> Starlette:
         """Return the ASGI app. Faults that hang up need the connections of `serving`."""
-        return self.app_of([route for part in PROVIDERS for route in part.routes(self)])
+        found = [route for part in PROVIDERS for route in part.routes(self)]
+        found.sort(key=lambda route: getattr(route, "path", "") != fal_prices.PATH)  # OpenAI's /v1/models/{model} fits
+        return self.app_of(found)
 
     def app_of(self, routes: Sequence[BaseRoute]) -> Starlette:
         """Return an app with these routes and the levers, for a server that is one provider only."""

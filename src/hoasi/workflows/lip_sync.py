@@ -17,7 +17,7 @@ class LipSync(Workflow):
     video: str
     audio: str
     face_index: int | None = None
-    """Which face, 0 the first (and the default)."""
+    """Which face, in the order in which the provider finds them; 0, the first, unless told otherwise."""
     sound_volume: float | None = None
     """0 to 2; usually 1."""
     original_audio_volume: float | None = None

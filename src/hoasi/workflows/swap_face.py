@@ -12,7 +12,7 @@ class SwapFace(Workflow):
     """Put the face of one picture into another: one picture, and with `animate` a clip of 5 s made from it.
 
     Costs one picture (and one clip). Both pictures are a file, an https address or a result of ours, with sides of at
-    least 300 px; the face's shorter side has at least 120 px. Both people must have agreed.
+    least 300 px; the face's shorter side has at least 80 px. Both people must have agreed.
     """
 
     source: str
