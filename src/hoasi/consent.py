@@ -27,14 +27,14 @@ PERSONS = frozenset({"cli", "elicitation"})
 """The ways by which only a person can have answered; `argument` and `python` may be an agent's own claim."""
 
 
-def _moment(text: str) -> datetime:
+def moment_of(text: str) -> datetime:
     """A moment from ISO 8601; without an offset it is local time, a day without a time means its end."""
     moment = datetime.fromisoformat(text)
     return (moment + timedelta(days=1) if len(text) == len("2026-04-25") else moment).astimezone()
 
 
 def _checked(text: str) -> str:
-    _moment(text)
+    moment_of(text)
     return text
 
 
@@ -75,7 +75,9 @@ def records(path: Path) -> tuple[Consent, ...]:
     return _parsed(path, _text(path))
 
 
-def standing(path: Path, sha256: str, *, scope: str = "reference", strict: bool, now: str) -> Standing:
+def standing(
+    path: Path, sha256: str, *, scope: str = "reference", strict: bool, now: str, shows_face: bool = False
+) -> Standing:
     """What the file says about a picture: the latest record that counts decides.
 
     A picture with a minor is refused for good, whatever for; one without a face needs no scope. After a revocation only
@@ -87,6 +89,7 @@ def standing(path: Path, sha256: str, *, scope: str = "reference", strict: bool,
         scope: what the picture would be used for.
         strict: only a person's word counts, from the start.
         now: the moment of asking (ISO 8601).
+        shows_face: a face was found in it; that there is none is then believed of a person only.
 
     Raises:
         FileBroken: the file cannot be read.
@@ -96,13 +99,18 @@ def standing(path: Path, sha256: str, *, scope: str = "reference", strict: bool,
         return "refused_minor"
     about = [record for record in shown if record.scope == scope or record.no_faces]
     revoked = max((number for number, record in enumerate(about, 1) if record.revoked_at), default=0)
-    counting = [record for record in about[revoked:] if record.by in PERSONS or not (strict or revoked)]
+    needs_person = strict or bool(revoked)
+    counting = [
+        record
+        for record in about[revoked:]
+        if record.by in PERSONS or not (needs_person or (shows_face and record.no_faces))
+    ]
     if not counting:
         return "revoked" if revoked else "missing"
     latest = counting[-1]
     if not (latest.words.strip() or latest.no_faces):
         return "missing"
-    is_over = latest.expires_at is not None and _moment(latest.expires_at) <= _moment(now)
+    is_over = latest.expires_at is not None and moment_of(latest.expires_at) <= moment_of(now)
     return "expired" if is_over else "granted"
 
 
@@ -112,34 +120,67 @@ def file_of(settings: Settings, job_id: str) -> Path:
     return folder / "consent.toml"
 
 
+def files_of(settings: Settings, job_id: str, *, with_workspace: bool) -> list[Path]:
+    """The file of a job, and that of the workspace: what is said of a minor, or for an avatar, holds in every job."""
+    jobs = (job_id, "") if with_workspace else (job_id,)
+    return [file_of(settings, job) for job in dict.fromkeys(jobs)]
+
+
+def own(item: Input, scope: Scope) -> Root:
+    """The input itself, as a picture that a record can name."""
+    return Root(sha256=item.sha256, written=item.written, path=item.path, scope=scope)
+
+
 def roots(item: Input, scope: Scope) -> tuple[Root, ...]:
     """The permissions that an input rests on: its own, those of what we made it from, none where no face is.
 
+    What we made may be shown as a reference as it is; a swap or an avatar of it needs their permission for that too.
     A clip that is only named, because it lies at its provider already, leaves nothing.
     """
     if item.roots:
-        return item.roots
+        again = () if scope == "reference" else [root.model_copy(update={"scope": scope}) for root in item.roots]
+        return tuple(dict.fromkeys((*item.roots, *again)))
     is_faceless = item.faces == 0 or item.medium == "audio" or item.generation_id or item.promise or not item.path
-    own = Root(sha256=item.sha256, written=item.written, path=item.path, scope=scope)
-    return () if is_faceless else (own,)
+    return () if is_faceless else (own(item, scope),)
+
+
+def shown(items: Iterable[Input], scope: Scope) -> dict[Root, bool]:
+    """The permissions that inputs rest on, each once, and whether a face was found in what rests on it."""
+    found: dict[Root, bool] = {}
+    for item in items:
+        for root in roots(item, scope):
+            found[root] = found.get(root, False) or bool(item.faces)
+    return found
 
 
 def lacking(items: Iterable[Input], job_id: str, scope: Scope, settings: Settings) -> list[tuple[Root, Standing]]:
-    """Pictures without a permission that stands now, and why; each once.
+    """Pictures without a permission that stands now, and why; each once. Those known to show a minor come first.
 
     Avatars belong to the workspace: where a job's own file says nothing of one, what is said there holds.
     """
-    now = datetime.now(UTC).isoformat()
-    needed = dict.fromkeys(root for item in items for root in roots(item, scope))
-    found = [(root, _of_root(root, job_id, settings, now)) for root in needed]
-    return [(root, why) for root, why in found if why != "granted"]
+    seen = [item for item in items if item.medium != "audio" or item.roots]
+    if not seen:
+        return []
+    now, minors = datetime.now(UTC).isoformat(), _minors(job_id, settings)
+    needed = shown(seen, scope)
+    pictures = dict.fromkeys([*(own(item, scope) for item in seen), *needed])
+    refused = [root for root in pictures if root.sha256 in minors]
+    left = [(root, face) for root, face in needed.items() if root.sha256 not in minors]
+    found = [(root, _of_root(root, job_id, settings, now, shows_face=face)) for root, face in left]
+    return [*((root, "refused_minor") for root in refused), *((root, why) for root, why in found if why != "granted")]
 
 
-def _of_root(root: Root, job_id: str, settings: Settings, now: str) -> Standing:
-    jobs = dict.fromkeys((job_id, "") if root.scope == "avatar" else (job_id,))
-    files, strict = [file_of(settings, job) for job in jobs], settings.consent_is_strict
-    said = [standing(file, root.sha256, scope=root.scope, strict=strict, now=now) for file in files]
-    return "refused_minor" if "refused_minor" in said else next((why for why in said if why != "missing"), "missing")
+def _minors(job_id: str, settings: Settings) -> set[str]:
+    """Pictures of which a job, or the workspace, says that they show a minor."""
+    files = files_of(settings, job_id, with_workspace=True)
+    return {record.sha256 for file in files for record in records(file) if record.minor}
+
+
+def _of_root(root: Root, job_id: str, settings: Settings, now: str, *, shows_face: bool) -> Standing:
+    facts: Any = {"scope": root.scope, "strict": settings.consent_is_strict, "now": now, "shows_face": shows_face}
+    files = files_of(settings, job_id, with_workspace=root.scope == "avatar")
+    said = [standing(file, root.sha256, **facts) for file in files]
+    return next((why for why in said if why != "missing"), "missing")
 
 
 def must_stand(items: Iterable[Input], job_id: str, scope: Scope, settings: Settings) -> None:
@@ -149,17 +190,18 @@ def must_stand(items: Iterable[Input], job_id: str, scope: Scope, settings: Sett
         ConsentMissing: names the picture, how many faces were found in it, and the exact command that records one.
     """
     listed = list(items)
-    faces = {item.sha256: item.faces for item in listed}
     for root, why in lacking(listed, job_id, scope, settings):
-        job = f" --job {job_id}" if job_id else ""
-        scoped = "" if root.scope == "reference" else f" --scope {root.scope}"
-        raise ConsentMissing(
-            f"consent_{why}",
-            picture=root.written,
-            path=root.path,
-            job=f"{job}{scoped}",
-            faces=faces_found(faces.get(root.sha256)),
-        )
+        count = next((item.faces for item in listed if item.sha256 == root.sha256), None)
+        path, job = root.path, _options(root, job_id)
+        without = "" if shown(listed, scope).get(root) else say("faces.none_command", path=path, job=job)
+        told = faces_found(count)
+        raise ConsentMissing(f"consent_{why}", picture=root.written, path=path, job=job, faces=told, without=without)
+
+
+def _options(root: Root, job_id: str) -> str:
+    """What the command that records a permission is told beside the picture."""
+    job = f" --job {job_id}" if job_id else ""
+    return job if root.scope == "reference" else f"{job} --scope {root.scope}"
 
 
 def faces_found(count: int | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 
 from hoasi import catalogue, consent, paths
 from hoasi.ask import Ask
@@ -25,6 +26,8 @@ class Unconsented:
     root: Root
     faces: int | None
     why: Standing
+    shows_face: bool
+    """One was found in it, or in what was made from it."""
 
 
 def keys(plan: Plan, settings: Settings) -> None:
@@ -62,10 +65,13 @@ def folders(plan: Plan, settings: Settings) -> None:
 def unconsented(plan: Plan, settings: Settings) -> list[Unconsented]:
     """Pictures of people that would leave this machine without a standing permission, and why; each once."""
     missing: dict[Root, Unconsented] = {}
+    faces = {one.sha256: one.faces for item in plan.items for one in item.inputs if one.faces is not None}
     for item in _leaving(plan):
-        faces = {one.sha256: one.faces for one in item.inputs}
+        shown = consent.shown(item.inputs, item.scope)
         for root, why in consent.lacking(item.inputs, plan.job_id, item.scope, settings):
-            missing[root] = Unconsented(root, faces.get(root.sha256), why)
+            count = faces.get(root.sha256)
+            was_seen = root in missing and missing[root].shows_face
+            missing[root] = Unconsented(root, count, why, shows_face=bool(count or shown.get(root) or was_seen))
     return [*missing.values()]
 
 
@@ -85,23 +91,39 @@ def _leaving(plan: Plan) -> list[Planned]:
 
 
 def minors(plan: Plan, settings: Settings, ask: Ask, owner: str) -> None:
-    """The caller says that a minor is shown: written down for good, and refused.
+    """The caller says that a minor is shown: written down for good, of what is given and what it was made from.
 
     Raises:
-        ConsentMissing: always, when the caller says so and there is a picture.
+        ConsentMissing: always, when the caller says so and anything but sound is given.
     """
-    shown = [(item, p.scope) for p in plan.items for item in p.inputs if item.medium != "audio" and item.path]
-    if not ask.minor or not shown:
+    given = [(item, p.scope) for p in plan.items for item in p.inputs if item.medium != "audio"]
+    if not ask.minor or not given:
         return
-    roots = [Root(sha256=i.sha256, written=i.written, path=i.path, scope=scope) for i, scope in shown]
-    record(list(dict.fromkeys(roots)), plan, settings, ask, owner)
-    raise ConsentMissing("consent_refused_minor", picture=roots[0].written)
+    shown = [root for item, scope in given for root in (consent.own(item, scope), *item.roots)]
+    record(shown, plan, settings, ask, owner)
+    raise ConsentMissing("consent_refused_minor", picture=shown[0].written)
+
+
+def answered(plan: Plan, settings: Settings, ask: Ask, only: str | None = None) -> list[Root]:
+    """The pictures of which the caller's word is written down (`only`: the one written so).
+
+    That none shows a face is not taken from a program where a face was found. A minor is noted of what rests on it too.
+    """
+    is_claim = ask.no_faces and ask.by not in consent.PERSONS
+    missing = [one for one in unconsented(plan, settings) if one.why != "refused_minor"]
+    asked = [one.root for one in missing if only in {None, one.root.written} and not (is_claim and one.shows_face)]
+    if not ask.minor:
+        return asked
+    given = [(item, p.scope) for p in plan.items for item in p.inputs]
+    resting = [consent.own(item, scope) for item, scope in given if not {*asked}.isdisjoint(consent.roots(item, scope))]
+    return [*asked, *resting]
 
 
 def record(pictures: Sequence[Root], plan: Plan, settings: Settings, ask: Ask, owner: str) -> None:
     """Write down what the caller said about these pictures: words of consent, no face, or a minor."""
-    path = consent.file_of(settings, plan.job_id)
-    for root in pictures:
+    files = consent.files_of(settings, plan.job_id, with_workspace=ask.minor)
+    about = {root.sha256: root for root in pictures}.values() if ask.minor else dict.fromkeys(pictures)
+    for root, path in product(about, files):
         said = consent.Consent(
             sha256=root.sha256,
             scope=root.scope,

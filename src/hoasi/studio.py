@@ -108,9 +108,8 @@ class Studio:
         self._record(plan, said, only)
 
     def _record(self, plan: Plan, ask: Ask, only: str | None = None) -> None:
-        missing = [item for item in gates.unconsented(plan, self.settings) if item.why != "refused_minor"]
-        roots = [item.root for item in missing if only in {None, item.root.written}]
-        gates.record(roots, plan, self.settings, ask, self.engine.owner)
+        pictures = gates.answered(plan, self.settings, ask, only)
+        gates.record(pictures, plan, self.settings, ask, self.engine.owner)
 
     def _reader(self, *, is_dry: bool) -> ReadInputs:
         from hoasi import references

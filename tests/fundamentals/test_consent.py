@@ -81,9 +81,9 @@ async def test_the_words_are_recorded_and_hold(
 async def test_the_claim_that_no_face_is_shown_is_recorded_as_a_claim(
     face: Path, open_studio: OpenStudio, workspace: Path
 ) -> None:
-    """`no_faces` opens the gate too; the record says that it was claimed, not consented."""
+    """A person's `no_faces` opens the gate too; the record says that it was claimed, not consented."""
     async with open_studio() as studio:
-        reply = await studio.generate(one(references=(FACE,), no_faces=True))
+        reply = await studio.generate(one(references=(FACE,), no_faces=True, by="cli"))
     assert reply.generations[0].state == "succeeded"
     (record,) = records(workspace)
     assert (record["no_faces"], record["words"]) == (True, "")

@@ -98,7 +98,7 @@ async def test_uploads_of_another_address_are_not_used(
 ) -> None:
     """What was uploaded to one address is uploaded anew to the next."""
     async with open_studio() as studio:
-        await studio.generate(one("a", references=(face,), no_faces=True))
+        await studio.generate(one("a", references=(face,), consent="I agree."))
     other = Sandbox(latency_s=0.05, pictures="tiny")
     async with serving(other) as elsewhere, Studio(workspace, environ=fal_environ(elsewhere)) as studio:
         assert (await studio.generate(one("b", references=(face,)))).generations[0].state == "succeeded"

@@ -143,7 +143,7 @@ async def test_neither_uploads_nor_downloads_carry_the_key(
     """Signed addresses and media are asked without it."""
     person(workspace / "face.png")
     async with open_studio() as studio:
-        reply = await studio.generate(one(references=("face.png",), no_faces=True))
+        reply = await studio.generate(one(references=("face.png",), consent="I agree."))
     assert reply.generations[0].state == "succeeded"
     assert (sandbox.stats()["uploads"], sandbox.stats()["downloads"], sandbox.stats()["leaks"]) == (1, 1, 0)
 

@@ -324,6 +324,17 @@ def test_consent_is_recorded_listed_and_revoked(workspace: Path) -> None:
     assert (again.exit_code, one_object(again)["error"]["key"]) == (2, "consent_none")
 
 
+def test_the_list_of_consents_tells_what_each_is_worth(workspace: Path) -> None:
+    """Scope, and whether it stands, is over or was taken back."""
+    Image.effect_noise((64, 64), 80).save(workspace / "lan.png")
+    at = ("--workspace", str(workspace))
+    for more in (["--scope", "swap"], ["--scope", "avatar", "--expires", "2020-01-31"], ["--expires", "2999-01-31"]):
+        assert hoasi("consent", "add", "lan.png", "--words", "ok", *more, *at).exit_code == 0
+    rows = [line for line in hoasi("--lang", "en", "consent", "list", *at).stdout.splitlines() if "lan.png" in line]
+    told = [[word for word in row.split() if word in {"swap", "avatar", "reference", "yes", "expired"}] for row in rows]
+    assert told == [["swap", "yes"], ["avatar", "expired"], ["reference", "yes"]]
+
+
 def test_consent_without_words_is_refused(workspace: Path) -> None:
     """Nobody's silence is a consent; a date that is none is refused too."""
     Image.effect_noise((64, 64), 80).save(workspace / "lan.png")

@@ -10,6 +10,7 @@ import pytest
 from mcp.types import ElicitRequestFormParams, ElicitResult
 from tooling import Connect, refused, told
 
+from hoasi import reading
 from hoasi.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -117,9 +118,14 @@ async def test_the_users_words_in_the_call_are_enough(connect: Connect, workspac
     assert user.questions == []
 
 
-async def test_no_faces_in_the_call_is_a_recorded_claim(connect: Connect, workspace: Path, photo: str) -> None:
-    """`no_faces` lets the picture go and stands in the record."""
+async def test_no_faces_in_the_call_is_a_recorded_claim(
+    connect: Connect, workspace: Path, photo: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a face was found it changes nothing; where nobody can look it lets the picture go and is recorded."""
     async with connect() as client:
+        error = refused(await client.call_tool("generate_image", with_photo(photo, no_faces=True)))
+        assert (error["key"], records(workspace)) == ("consent_missing", [])
+        monkeypatch.setattr(reading, "_looked", lambda *_: {})
         told(await client.call_tool("generate_image", with_photo(photo, no_faces=True)))
     assert records(workspace)[0]["no_faces"] is True
 

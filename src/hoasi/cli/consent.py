@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
@@ -15,9 +16,9 @@ from hoasi.ask import Ask
 from hoasi.cli.answer import Answer, Sheet
 from hoasi.cli.frame import Call, call_of, run
 from hoasi.cli.words import located
-from hoasi.errors import NotFound, WrongInput
+from hoasi.errors import FileBroken, NotFound, WrongInput
 from hoasi.messages import say
-from hoasi.record import Scope
+from hoasi.record import Medium, Scope
 from hoasi.records import iso
 from hoasi.settings import Settings
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 SHA_LENGTH = 64
 _YES, _NO = "cli.yes_words", "cli.no_words"
+_NO_PICTURE = {"reference_not_picture", "reference_too_large"}
+"""What is said of a clip that is read as a picture."""
 
 Picture = Annotated[str, typer.Argument(help="help.consent_file", metavar="FILE")]
 Job = Annotated[str | None, typer.Option("--job", help="help.consent_job", metavar="ID")]
@@ -43,7 +46,8 @@ def ask_person(call: Call, ask: Ask) -> None:
     has_inputs = bool(ask.references or ask.prompts_toml or any(request.given for request in ask.requests))
     if not (call.screen.is_interactive and has_inputs) or ask.consent or ask.no_faces or ask.minor:
         return
-    for item in run(_missing(call, ask)):
+    pictures = {item.root.written: item for item in run(_missing(call, ask))}
+    for item in pictures.values():
         words, no_faces = _asked(call, item)
         if words or no_faces:
             run(_record(call, ask, item.root.written, words=words, no_faces=no_faces))
@@ -101,11 +105,12 @@ def add(
     call = call_of(context)
     settings = call.settings()
     path = consent_file(settings, job)
+    files = consent.files_of(settings, job or "", with_workspace=minor)
     sha256 = _hash(file, settings)
     facts = {"words": words.strip(), "no_faces": no_faces, "minor": minor, "expires_at": expires, "picture": file}
     said = [_said(sha256, one, facts) for one in _scopes(scope)]
-    for record in said:
-        consent.add(path, record, lock_path=_lock(settings), temp_name=_temp())
+    for record, place in product(said, files):
+        consent.add(place, record, lock_path=_lock(settings), temp_name=_temp())
     reply = Reply(message=say("cli.consent.added", picture=file, file=path))
     return Answer(reply, facts={"consents": [record.model_dump() for record in said]})
 
@@ -141,18 +146,27 @@ def show(context: typer.Context, job: Job = None) -> Answer:
 
     settings = call_of(context).settings()
     found = consent.records(consent_file(settings, job))
-    columns = tuple(say(f"cli.consent.columns.{name}") for name in ("picture", "said", "by", "at", "state", "sha"))
-    sheet = Sheet(columns, tuple(_row(record) for record in found), whole=frozenset({3, 5}))
+    names = ("picture", "said", "scope", "by", "at", "state", "sha")
+    columns = tuple(say(f"cli.consent.columns.{name}") for name in names)
+    sheet = Sheet(columns, tuple(_row(record) for record in found), whole=frozenset({4, 6}))
     facts = {"consents": [record.model_dump() for record in found]}
     return Answer(Reply(message=say("cli.consent.count", count=len(found))), sheets=(sheet,), facts=facts)
 
 
 def _row(record: Consent) -> tuple[str, ...]:
-    state = "revoked" if record.revoked_at else "minor" if record.minor else "stands"
+    """`-` where a record holds whatever the picture is used for."""
+    state = "minor" if record.minor else "revoked" if record.revoked_at else "over" if _is_over(record) else "stands"
     said = say("cli.consent.no_faces") if record.no_faces else record.words
     at = record.recorded_at[:16].replace("T", " ")
     name = Path(record.picture).name
-    return name, said, record.by, at, say(f"cli.consent.states.{state}"), record.sha256[:12]
+    scope = "-" if record.no_faces or record.minor else record.scope
+    return name, said, scope, record.by, at, say(f"cli.consent.states.{state}"), record.sha256[:12]
+
+
+def _is_over(record: Consent) -> bool:
+    from hoasi.consent import moment_of  # what a day without a time means is said there
+
+    return record.expires_at is not None and moment_of(record.expires_at).timestamp() <= time.time()
 
 
 def revoke(
@@ -190,20 +204,32 @@ def _temp() -> str:
 
 
 def _hash(file: str, settings: Settings) -> str:
-    """SHA-256 of a picture that is checked as a reference is.
+    """SHA-256 of a picture or clip that is checked as an input is.
 
     Raises:
-        FileBroken: missing, or not a picture.
+        FileBroken: missing, or neither a picture nor a clip.
     """
+    try:
+        return _read(file, settings, "image")
+    except FileBroken as error:
+        if error.key not in _NO_PICTURE:
+            raise
+        try:
+            return _read(file, settings, "video")
+        except FileBroken:
+            raise error from None
+
+
+def _read(file: str, settings: Settings, medium: Medium) -> str:
     from hoasi import references
 
     async def no_download(url: str, path: Path, limit: int) -> None:  # noqa: ARG001 - 2026-11-21, the reader's signature
         raise WrongInput("consent_needs_file", url=url.partition("?")[0])
 
     written = str(located(file, settings.workspace))
-    cache = settings.home / "references"
-    found = run(references.resolve(written, workspace=settings.workspace, cache=cache, download=no_download))
-    return found.sha256
+    root, cache = settings.workspace, settings.home / "references"
+    read = references.resolve(written, workspace=root, cache=cache, download=no_download, medium=medium)
+    return run(read).sha256
 
 
 def _known_hash(picture: str, path: Path, settings: Settings) -> str:
