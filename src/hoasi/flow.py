@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import anyio
 
@@ -23,11 +24,12 @@ from hoasi.errors import (
     ProviderRefused,
     ProviderUnreachable,
     ResultExpired,
+    WrongInput,
 )
 from hoasi.inputs import distrust, permitted, prepared
 from hoasi.line import Line, Parked, Stopped
 from hoasi.pace import Schedule, backoff_s, patiently, until_ready
-from hoasi.providers._outcomes import Done, Handle, Ready, Sent, Step
+from hoasi.providers._outcomes import Done, Handle, Order, Ready, Sent, Step
 from hoasi.providers._provider import Cancels, Finds, Follows
 from hoasi.records import Problem, State
 from hoasi.street import AddressRefused, NotSent, WireTrouble
@@ -51,7 +53,10 @@ async def advance(line: Line) -> None:
     except Parked as parked:
         line.park(parked.problem)
     except Stopped:
-        line.fail(Cancelled("cancelled"))
+        if line.generation.handle is None:
+            line.fail(Cancelled("cancelled"))
+        else:  # it was sent: what it costs is the provider's to say
+            line.fail(Cancelled("cancelled_at_work", provider=line.maker.name, paid="unknown"))
     except LostOwnership:
         raise
     except HoasiError as error:
@@ -112,9 +117,8 @@ async def _send(line: Line) -> None:
 async def _known_there(line: Line, refused: ProviderRefused) -> None:
     """Refused when sent again: perhaps because the first one had arrived after all."""
     if line.generation.tries > 1 and isinstance(line.maker, Finds):
-        maker, order = line.maker, line.order()
         try:
-            found = await asked(line, lambda: maker.find(line.wire, order))
+            found = await _found(line, line.maker, line.order())
         except PaymentUnknown:  # sent again only because the first one was proven not to be there
             raise refused from None
         if found is not None:
@@ -131,7 +135,16 @@ async def _keep(line: Line, outcome: Handle | Done | Step, sent: tuple[Sent, ...
         line.save(state=State.QUEUED, step=outcome.receipt, submitted_at=None)
     else:
         line.done = outcome
-        line.save(durable=line.may_be_paid != "no", state=State.FETCHING, duration_s=_since_sent(line))
+        facts = {"duration_s": _since_sent(line), **_addressed(line, outcome)}
+        await line.insist(durable=line.may_be_paid != "no", state=State.FETCHING, **facts)
+
+
+def _addressed(line: Line, done: Done) -> dict[str, Any]:
+    """What was made at once and lies somewhere: where, as a receipt of ours, should it not come home just now."""
+    if line.may_be_paid == "no" or not done.outputs or not all(output.url for output in done.outputs):
+        return {}
+    outputs = [output.model_dump(mode="json", exclude={"data"}) for output in done.outputs]
+    return {"handle": {"at": line.wire.address, "outputs": outputs, "facts": done.facts}}
 
 
 async def _take_place(line: Line) -> None:
@@ -180,13 +193,27 @@ async def _recover(line: Line, lost: PaymentUnknown) -> None:
         raise lost
     order, lost_at = line.order(), time.monotonic()
     line.has_left = True
-    while (found := await asked(line, lambda: maker.find(line.wire, order))) is None:
+    while (found := await _found(line, maker, order)) is None:
         left = lost_at + ARRIVAL_S - time.monotonic()
         if left <= 0:
             _requeue(line, NotAccepted("never_arrived", provider=maker.name))
             return
         await anyio.sleep(min(left, ARRIVAL_POLL_S))
     await line.hold({**found.receipt, "at": line.wire.address})
+
+
+async def _found(line: Line, maker: Finds, order: Order) -> Handle | None:
+    """What the provider has of it. That it could not be asked says nothing of the purchase itself.
+
+    Raises:
+        Parked: it cannot be asked just now. PaymentUnknown: nor ever.
+    """
+    try:
+        return await asked(line, lambda: maker.find(line.wire, order))
+    except NotAccepted as error:
+        raise Parked(waiting(line, "unreachable_while_waiting")) from error
+    except WrongInput as error:
+        raise PaymentUnknown("reply_lost", provider=line.maker.name, detail=str(error)) from error
 
 
 async def _reconcile(line: Line) -> None:

@@ -98,8 +98,10 @@ class Line:
 
     @property
     def is_sending(self) -> bool:
-        """A paid request is out and its receipt is not here yet."""
-        return self.generation.state is State.SUBMITTING and self.may_be_paid != "no"
+        """A paid request is out and its receipt is not here yet, nor what came in place of one on the disk."""
+        is_out = self.generation.state is State.SUBMITTING
+        is_in_hand = self.generation.state is State.FETCHING and self.done is not None
+        return (is_out or is_in_hand) and self.may_be_paid != "no"
 
     @property
     def may_be_paid(self) -> Paid:
@@ -171,14 +173,19 @@ class Line:
 
     async def hold(self, receipt: dict[str, Any]) -> None:
         """The receipt is money: saved whatever happens, for as long as it takes, even when we were fenced off."""
+        try:
+            await self.insist(state=State.RUNNING, handle=receipt)
+        except LostOwnership:
+            self.shop.ledger.rescue_receipt(self.generation.id, receipt)
+            raise
+
+    async def insist(self, **fields: Any) -> None:
+        """Saved, for as long as it takes: a ledger that cannot be written just now takes nothing away."""
         while True:
             try:
-                return self.save(state=State.RUNNING, handle=receipt)
+                return self.save(**fields)
             except sqlite3.Error:
-                log.exception("the ledger cannot be written; the receipt of %s waits", self.generation.id)
-            except LostOwnership:
-                self.shop.ledger.rescue_receipt(self.generation.id, receipt)
-                raise
+                log.exception("the ledger cannot be written; %s waits", self.generation.id)
             await anyio.sleep(0.5)
 
     def end(self, state: State, **fields: Any) -> None:

@@ -10,12 +10,14 @@ from typing import Any
 import anyio
 import pytest
 
-from calls import OpenStudio, fal_environ, fault, person
+from calls import OpenStudio, fal_environ, fault, one, person
 from fundamentals.test_clips import asked
-from hoasi import Studio, consent, flow
+from hoasi import Studio, artifacts, consent, flow
 from hoasi.answers import Reply
+from hoasi.errors import ProviderUnreachable
 from hoasi.given import Given
 from hoasi.line import Line
+from hoasi.providers import provider
 from hoasi.records import Request, Scene
 from hoasi.sandbox import Sandbox
 
@@ -235,3 +237,47 @@ async def test_a_chain_goes_on_from_a_swap_that_was_moved(workspace: Path, fal: 
     again = await made(workspace, both(fal), swap(), clip)
     assert [entry.state for entry in again.generations] == ["skipped_existing", "succeeded"]
     assert again.generations[0].id in again.generations[1].parents
+
+
+@pytest.mark.usefixtures("quick")
+async def test_who_cannot_be_asked_says_nothing_of_the_purchase(
+    workspace: Path, fal: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reply is lost and the look-up fails as well: it waits, and the next process finds what was bought."""
+    kite = Request(operation="text_to_video", prompt="a kite", scene=Scene(id="SC_01"), provider="kling")
+    sandbox.faults.add(fault("submit", "lost_reply"))
+
+    async def sick(*_: object) -> None:
+        raise ProviderUnreachable("unreachable", provider="kling", detail="503")
+
+    with monkeypatch.context() as away:
+        away.setattr(type(provider("kling")), "find", sick)
+        first = await made(workspace, kling(fal), kite)
+    assert [(entry.state, entry.paid) for entry in first.generations] == [("submitting", "unknown")]
+    again = await made(workspace, kling(fal), kite)
+    assert [entry.state for entry in again.generations] == ["succeeded"]
+    assert sandbox.stats()["submissions"] == 1
+
+
+@pytest.mark.usefixtures("quick")
+async def test_what_is_in_hand_when_the_process_ends_is_kept(
+    workspace: Path, fal: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A picture that came with the paid reply is brought to the disk before the process goes."""
+    real, begun = artifacts.fetch, anyio.Event()
+
+    async def slow(*given: Any) -> Any:
+        begun.set()
+        await anyio.sleep(0.3)
+        return await real(*given)
+
+    monkeypatch.setattr(artifacts, "fetch", slow)
+    environ = {"STABILITY_API_KEY": "sk-stability-1234567", "HOASI_STABILITY_URL": fal}
+    async with Studio(workspace, environ=environ) as studio:
+        await studio.begin(one(provider="stability"))
+        with anyio.fail_after(10):
+            await begun.wait()
+    async with Studio(workspace, environ=environ) as studio:
+        (entry,) = studio.list()[0].generations
+    assert (entry.state, len(entry.outputs)) == ("succeeded", 1)
+    assert sandbox.stats()["submissions"] == 1

@@ -50,6 +50,8 @@ def streamed(reply: Reply, ends: list[dict[str, Any]], card: Card) -> Done:
     outputs = tuple(output for event in ends if (output := picture(event)) is not None)
     if failed and not outputs:
         raise _failure(failed[0], reply.status)
+    if not outputs:
+        raise ProviderRefused("no_media", provider="openai", paid="unknown")
     return Done(outputs, _facts(ends[-1], card))
 
 
