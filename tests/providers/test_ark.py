@@ -421,3 +421,17 @@ def test_the_profiles_are_those_of_the_mirror() -> None:
         assert set(wanted.resolutions) <= set(theirs.classes)
         assert theirs.has_groups or wanted.max_images == 1
         assert set(wanted.formats) <= set(theirs.formats)
+
+
+async def test_an_address_is_kept_as_a_receipt(
+    open_studio: OpenStudio, at_sandbox: dict[str, str], sandbox: Sandbox, quick: object
+) -> None:
+    """The picture could not be had just now: the next call fetches it from where it lies, and pays nothing."""
+    sandbox.faults.add(fault("download", "5xx", times=4))
+    async with open_studio(**at_sandbox) as studio:
+        (first,) = (await studio.generate(asked(1))).generations
+    async with open_studio(**at_sandbox) as studio:
+        (again,) = (await studio.generate(asked(1))).generations
+    assert (first.state, first.paid) == ("failed", "yes")
+    assert (len(again.outputs), again.error) == (1, None)
+    assert sandbox.stats()["submissions"] == 1

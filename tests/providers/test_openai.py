@@ -512,6 +512,13 @@ async def test_an_edit_goes_the_whole_way(
     assert sandbox.stats()["requests"] == [("POST", "/v1/images/edits")]
 
 
+def test_a_stream_without_pictures_is_no_success() -> None:
+    """It ended as it should, but brought nothing."""
+    with pytest.raises(ProviderRefused) as refused:
+        openai_replies.streamed(Reply(200, {}, b""), [{"type": "image_generation.completed"}], card())
+    assert (refused.value.key, refused.value.paid) == ("no_media", "unknown")
+
+
 def test_done_is_data() -> None:
     """A reply's pictures are bytes, in their order."""
     fields = {"data": [{"b64_json": "QUJD"}, {"b64_json": "REVG"}], "size": "1024x1024", "quality": "low"}

@@ -516,6 +516,25 @@ async def test_at_the_cap_the_job_is_taken_back(workspace: Path, fal: str, sandb
     assert "MAX_POLLING_DURATION" in made.error.fix
 
 
+async def test_a_stop_that_nobody_confirms_is_not_free(
+    workspace: Path, fal: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RunPod does not say that it stopped, and the limit runs out once more: it may have been billed."""
+
+    async def unconfirmed(*_: object) -> bool:
+        return False
+
+    monkeypatch.setattr(Runpod, "cancel", unconfirmed)
+    sandbox.change(latency_s=60)
+    async with graph_studio(workspace, fal, MAX_POLLING_DURATION="1") as studio:
+        made = await one(studio, wanted("runpod"))
+        again = await one(studio, wanted("runpod"))
+    assert made.error is not None
+    assert (made.state, made.paid, made.error.key) == ("cancelled", "unknown", "cancelled_at_work")
+    assert again.id == made.id
+    assert len(jobs(sandbox)) == 1
+
+
 async def test_the_user_takes_it_back(studio: Studio, sandbox: Sandbox) -> None:
     """A job that waits for its worker costs nothing when it is cancelled."""
     sandbox.change(runpod_cold_start_s=30)
