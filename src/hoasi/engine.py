@@ -96,9 +96,13 @@ class Engine:
     def _take_up_attached(self, openings: Sequence[Opening]) -> None:
         ids = [opening.generation.id for opening in openings if opening.kind == "attached"]
         if ids:
-            self._runner.take_up(tuple(OPEN_STATES), ids)
+            self.go_on(ids)
 
     # ------------------------------------------------------------------ going on
+
+    def go_on(self, ids: Sequence[str]) -> None:
+        """Work on those of these that have not ended and that nobody is at."""
+        self._runner.take_up(tuple(OPEN_STATES), ids)
 
     def take_up(self, ids: Sequence[str] | None) -> list[str]:
         """Work on what nobody is at, queued work included; and fetch again what is paid but did not arrive."""

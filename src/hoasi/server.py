@@ -23,6 +23,9 @@ from mcp.server.mcpserver import MCPServer
 
 from hoasi import settings
 from hoasi.errors import NotSupported, PathRefused
+from hoasi.extensions.generation_tasks import GenerationTasks
+from hoasi.extensions.skills import Skills, skills_dir
+from hoasi.extensions.tasks import Tasks, listening
 from hoasi.tools import tools
 from hoasi.tools._life import Life
 
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from hoasi import callbacks
+    from hoasi.extensions.fixtures import Fixtures
+    from hoasi.extensions.tasks import Keeper
 
 NAME = "hoasi"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -62,16 +67,21 @@ hoasi makes pictures and clips for video jobs (jobs/<job_id>/) and never pays tw
 """
 
 
-def build(workspace: Path | str | None = None, env_file: Path | str | None = None) -> MCPServer[Life]:
+def build(
+    workspace: Path | str | None = None, env_file: Path | str | None = None, *, fixtures: Fixtures | None = None
+) -> MCPServer[Life]:
     """The server, ready to run; the workspace is opened after its first answer.
 
     Args:
         workspace: root with `jobs/`; default: the nearest such folder at or above the current one.
         env_file: file with keys instead of the workspace's `.env`.
+        fixtures: what the conformance suite needs besides.
     """
+    keepers: list[Keeper] = [GenerationTasks()] if fixtures is None else [fixtures.keeper, GenerationTasks()]
     places = _path(workspace), _path(env_file)
     _log_to_stderr(*places)
     lives: list[Life] = []
+    skills = Skills(skills_dir())
     with _without_rich():
         server = MCPServer(
             NAME,
@@ -79,11 +89,13 @@ def build(workspace: Path | str | None = None, env_file: Path | str | None = Non
             instructions=INSTRUCTIONS,
             version=version(NAME),
             tools=[*tools()],
+            extensions=[Tasks(keepers), skills],
             log_level="WARNING",
             lifespan=_lifespan(*places, lives),
             cache_hints={"tools/list": CacheHint(ttl_ms=TOOLS_KEEP_MS, scope="public")},
-            middleware=[_note_answer],
+            middleware=[_note_answer, listening],
         )
+    server.middleware.append(skills.shelving(server))
     server.custom_route(REPORTS, methods=["POST"])(_reported(lives))
     return server
 
@@ -109,7 +121,12 @@ def serve_stdio(workspace: Path | str | None = None, env_file: Path | str | None
 
 
 def serve_http(
-    workspace: Path | str | None = None, env_file: Path | str | None = None, port: int = 8765, host: str = LOOPBACK[0]
+    workspace: Path | str | None = None,
+    env_file: Path | str | None = None,
+    port: int = 8765,
+    host: str = LOOPBACK[0],
+    *,
+    fixtures: Fixtures | None = None,
 ) -> None:
     """Serve over streamable HTTP (SSE) at `http://<host>:<port>/mcp`, on this machine only, until interrupted.
 
@@ -120,7 +137,9 @@ def serve_http(
     """
     if host not in LOOPBACK:
         raise NotSupported("host_not_loopback", host=host)
-    build(workspace, env_file).run("streamable-http", host=host, port=port)
+    server = build(workspace, env_file, fixtures=fixtures)
+    more = {} if fixtures is None else fixtures.dress(server)
+    server.run("streamable-http", host=host, port=port, **more)
 
 
 def _path(given: Path | str | None) -> Path | None:

@@ -27,25 +27,31 @@ def serve(
     http: Annotated[bool, typer.Option("--http", help="help.serve_http")] = False,
     host: Annotated[str, typer.Option("--host", help="help.serve_host", metavar="HOST")] = LOOPBACK,
     port: Annotated[int, typer.Option("--port", help="help.serve_port", metavar="N")] = 8765,
+    conformance: Annotated[bool, typer.Option("--conformance", help="help.serve_conformance")] = False,
 ) -> None:
     """Serve MCP until the client leaves. It asks nobody who he is, so it listens on this machine only.
 
     Raises:
         NotSupported: a host that others could reach.
-        WrongInput: the port is taken.
+        WrongInput: the port is taken; or conformance is meant without HTTP.
+        NotFound: conformance is meant, and this is no source tree.
     """
     call = call_of(context)
     call.settings()
     _check(port)
+    if conformance and not http:
+        raise WrongInput("conformance_needs_http")
     from hoasi import server
+    from hoasi.extensions import fixtures
 
+    more = fixtures.load() if conformance else None
     with suppress(KeyboardInterrupt):
         if http:
             if host in server.LOOPBACK:
                 _refuse_taken(host, port)
                 shown = f"[{host}]" if ":" in host else host
                 _announce(say("cli.serve.http", url=f"http://{shown}:{port}/mcp"))
-            server.serve_http(call.workspace, call.env_file, port, host)
+            server.serve_http(call.workspace, call.env_file, port, host, fixtures=more)
         else:
             if sys.stdin.isatty():
                 _warn_typist()

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Annotated, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
 
 from pydantic import Field
 from pydantic.json_schema import SkipJsonSchema
 
+from hoasi.answers import Reply
 from hoasi.ask import Ask
 from hoasi.sources.prompt import style_names
 from hoasi.tools._door import Parameters
 from hoasi.workflows import Workflow
+
+if TYPE_CHECKING:
+    from hoasi.studio import Studio
 
 T = TypeVar("T")
 W = TypeVar("W", bound=Workflow)
@@ -70,6 +74,10 @@ class Making(_Safety, _Maker):
     @abstractmethod
     def ask(self, client: str) -> Ask:
         """The call as the Studio takes it."""
+
+    def told(self, studio: Studio, reply: Reply) -> Reply:  # noqa: ARG002 - 2026-11-28, tools with words of their own
+        """The reply in the tool's own words, if it has any; said again at every look, so it does nothing twice."""
+        return reply
 
     def _ask(self, client: str, **own: Any) -> Ask:
         """The shared options, and what the tool itself knows."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
@@ -13,6 +15,7 @@ from mcp.types import CallToolResult
 
 from hoasi.answers import Reply
 from hoasi.messages import say
+from hoasi.records import Batch
 from hoasi.tools._client import name_of, patience_s
 from hoasi.tools._consent import settle
 from hoasi.tools._life import studio_of
@@ -31,16 +34,33 @@ STEP = 0.001
 """Progress must grow with every report; so many heartbeats never amount to one picture."""
 
 
+_begun: ContextVar[list[Batch] | None] = ContextVar("hoasi_begun", default=None)
+
+
+@contextmanager
+def begun_only() -> Iterator[list[Batch]]:
+    """A call made within does not wait for what it begins: it leaves its batch here, and answers how far it is."""
+    begun: list[Batch] = []
+    token = _begun.set(begun)
+    try:
+        yield begun
+    finally:
+        _begun.reset(token)
+
+
 async def make(ctx: Context[Any, Any], call: Making, permission: object) -> CallToolResult:
     """What every tool does that makes pictures: preview, or begin and wait as long as the client has patience."""
     studio = await studio_of(ctx)
     ask = call.ask(name_of(ctx))
     if call.dry_run:
-        return answer(await studio.preview(ask))
-    patience = patience_s(ctx, studio.settings, call.wait_seconds)
+        return answer(call.told(studio, await studio.preview(ask)))
+    begun = _begun.get()
+    patience = patience_s(ctx, studio.settings, call.wait_seconds) if begun is None else 0.0
     await settle(studio, ask, permission)
     batch = await shielded(studio.begin(ask))
-    return answer(await telling(ctx, studio, batch.ids, studio.wait(batch, patience)))
+    if begun is not None:
+        begun.append(batch)
+    return answer(call.told(studio, await telling(ctx, studio, batch.ids, studio.wait(batch, patience))))
 
 
 async def follow(ctx: Context[Any, Any], ids: Sequence[str], wait_seconds: float | None) -> CallToolResult:
@@ -89,9 +109,10 @@ class _Teller:
             return
         self._last, self._told_at = progress, now
         self._number = max(self._number + STEP, progress.done + progress.failed)
-        await self._ctx.report_progress(self._number, progress.total, self._words(progress, now - self._since))
+        await self._ctx.report_progress(self._number, progress.total, in_words(progress, now - self._since))
 
-    @staticmethod
-    def _words(progress: Progress, seconds: float) -> str:
-        phase = "queued" if progress.queued == progress.total else "working"
-        return say(f"progress.{phase}", **progress.model_dump(), seconds=round(seconds))
+
+def in_words(progress: Progress, seconds: float) -> str:
+    """How far it is after so many seconds, for people."""
+    phase = "queued" if progress.queued == progress.total else "working"
+    return say(f"progress.{phase}", **progress.model_dump(), seconds=round(seconds))

@@ -17,7 +17,7 @@ from hoasi.records import iso
 from hoasi.tools._consent import Permission
 from hoasi.tools._life import studio_of
 from hoasi.tools._options import Unsaid, Working
-from hoasi.tools._results import Answer, answer
+from hoasi.tools._results import Answer
 from hoasi.tools._waiting import make
 from hoasi.workflows import AvatarAngles, CreateAvatar, Workflow
 
@@ -72,5 +72,4 @@ async def create_avatar(ctx: Context, call: Call, permission: Permission) -> Ans
     """
     studio = await studio_of(ctx)
     call.choose(studio)
-    made = await make(ctx, call, permission)
-    return answer(call.told(studio, Reply.model_validate(made.structured_content)))
+    return await make(ctx, call, permission)
