@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # -c: exactly the versions of the lock file. No cache and no temporary file outside this folder.
 PIP := TMPDIR=$(CURDIR)/$(VENV)/tmp PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet --no-cache-dir -c requirements.lock
 
-.PHONY: demo test lint format schemas lock bench clean help
+.PHONY: demo test lint format schemas lock bench conformance clean help
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -37,6 +37,13 @@ lock: $(VENV)/.dev  ## write requirements.lock anew
 bench: $(VENV)/.dev  ## measure (numbers: bench/README.md)
 	$(BIN)/python bench/batch.py
 	$(BIN)/python bench/start.py
+
+conformance: $(VENV)/.run conformance/node_modules/.ready  ## the MCP conformance suites and the Inspector (needs npm)
+	$(BIN)/python conformance/run.py
+
+conformance/node_modules/.ready: conformance/package-lock.json
+	cd conformance && npm ci
+	@touch $@
 
 $(VENV)/.run: pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "hoasi needs Python 3.11 or newer: make PYTHON=python3.11")'
