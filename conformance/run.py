@@ -1,7 +1,7 @@
 """The MCP conformance suites and the Inspector against hoasi: `make conformance`. The exit code is the verdict.
 
-The product with the suite's fixtures must pass everything, in numbers; the bare product everything that needs no fixture
-(`expected-failures.yml` names the rest). Every check has a server of its own, so they run side by side.
+The product with the suite's fixtures must pass everything, in numbers; the bare product everything that needs no
+fixture (`expected-failures.yml` names the rest). Every check has a server of its own, so they run side by side.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Done(NamedTuple):
 
 
 def suite(package: tuple[str, str], words: str, passing: int | None = None) -> Callable[[], Done]:
-    """A suite against the product with fixtures, of which so many checks pass; without a number: against the bare one."""
+    """A suite against the product with fixtures, of which so many pass; without a number: against the bare one."""
     name, version = package
     script = str(MODULES / name / "dist" / "index.js")
 
@@ -90,10 +90,9 @@ CHECKS = (
 def run(command: list[str], home: Path) -> tuple[int, str]:
     """Exit code, and everything that was said; nothing is written outside `home`."""
     environ = {**os.environ, "HOME": str(home)}
-    done = subprocess.run(
-        command, cwd=home, env=environ, capture_output=True, text=True, timeout=LIMIT_S, stdin=subprocess.DEVNULL
-    )
-    return done.returncode, done.stdout + done.stderr
+    streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    done = subprocess.run(command, check=False, cwd=home, env=environ, text=True, timeout=LIMIT_S, **streams)
+    return done.returncode, done.stdout
 
 
 @contextmanager

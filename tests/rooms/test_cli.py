@@ -78,6 +78,7 @@ WRONG = [
     ("models --json --provider fall", "provider_unknown"),
     ("serve --json --http --host 0.0.0.0", "host_not_loopback"),
     ("serve --json --http --port 70000", "usage_value_bad"),
+    ("serve --json --conformance", "conformance_needs_http"),
     ("sandbox --json --fault submit:explode", "fault_bad"),
     ("sandbox --json --slots 0", "sandbox_setting_bad"),
     ("consent --json", "usage_command_missing"),

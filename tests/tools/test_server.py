@@ -29,7 +29,7 @@ from hoasi.tools import _life
 
 FRONT_DOOR = Path(__file__).parents[2] / "server.py"
 DOORS = {"server.py": [str(FRONT_DOOR)], "hoasi serve": ["-m", "hoasi.cli", "serve"]}
-HEAVY = {"PIL", "aiohttp", "httpx", "httpx_aiohttp", "rich", "sqlite3", "tomlkit", "typer"}
+HEAVY = {"PIL", "aiohttp", "httpx", "httpx_aiohttp", "rich", "sqlite3", "tomlkit", "typer", "yaml"}
 KEY = "id-5f3c9a:secret-7d1e2b"
 HELLO = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
 CALL = {"name": "generate_image", "arguments": {"prompt": "a quiet balcony"}}
