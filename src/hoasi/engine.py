@@ -96,13 +96,13 @@ class Engine:
     def _take_up_attached(self, openings: Sequence[Opening]) -> None:
         ids = [opening.generation.id for opening in openings if opening.kind == "attached"]
         if ids:
-            self.go_on(ids)
+            self._runner.take_up(tuple(OPEN_STATES), ids)
 
     # ------------------------------------------------------------------ going on
 
-    def go_on(self, ids: Sequence[str]) -> None:
-        """Work on those of these that have not ended and that nobody is at."""
-        self._runner.take_up(tuple(OPEN_STATES), ids)
+    def is_at_work(self, ids: Sequence[str]) -> bool:
+        """Whether waiting for these is still worth it; what lost its process is taken up here."""
+        return bool(self._runner.unfinished(ids))
 
     def take_up(self, ids: Sequence[str] | None) -> list[str]:
         """Work on what nobody is at, queued work included; and fetch again what is paid but did not arrive."""

@@ -189,14 +189,14 @@ class Runner:
     async def wait(self, ids: Sequence[str], timeout_s: float | None = None) -> list[Generation]:
         """The generations as they are when all have ended, or when the time is over. Never stops the work."""
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
-        while waiting := self._unfinished(ids):
+        while waiting := self.unfinished(ids):
             left = None if deadline is None else deadline - time.monotonic()
             if left is not None and left <= 0:
                 break
             await self._something(waiting, left)
         return self._ledger.get(ids)
 
-    def _unfinished(self, ids: Sequence[str]) -> list[str]:
+    def unfinished(self, ids: Sequence[str]) -> list[str]:
         """Those still worth waiting for; what lost its process is taken up here."""
         waited = {i: owner for i, (state, owner) in self._ledger.states(ids).items() if state.is_open}
         orphans = [i for i, owner in waited.items() if owner is None and i not in self._parked]

@@ -172,6 +172,38 @@ async def test_an_answer_that_cannot_be_given_is_a_completed_task_with_an_error(
     assert again == seen
 
 
+@pytest.mark.anyio
+async def test_what_is_followed_no_longer_ends_its_task(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a tool would stop waiting, the task ends too; its answer says that the work is open, and how to go on."""
+
+    async def broken(_: Any) -> None:
+        raise RuntimeError("a bug of ours")
+
+    monkeypatch.setattr("hoasi.runner.advance", broken)
+    async with connect(extensions=[Patient()]) as client:
+        task = await begun(client, "generate_image", CALL)
+        seen = await ended(client.session, task.task_id)
+    reply = (seen.result or {})["structuredContent"]
+    assert (seen.status, reply["generations"][0]["state"]) == ("completed", "queued")
+    assert reply["next"].startswith("get_generations(")
+
+
+@pytest.mark.anyio
+async def test_a_call_of_another_version_keeps_its_pictures(
+    connect: Connect, sandbox: Sandbox, workspace: Path
+) -> None:
+    """Arguments that we no longer understand do not hide what was made for them."""
+    sandbox.change(latency_s=600)
+    async with connect(extensions=[Patient()]) as client:
+        task = await begun(client, "generate_image", CALL)
+        with closing(sqlite3.connect(workspace / ".hoasi" / "ledger.db", isolation_level=None)) as db:
+            db.execute("UPDATE task SET arguments=?", ('{"words": "of another time"}',))
+        await submitted(sandbox, 1)
+        let_go(sandbox)
+        seen = await ended(client.session, task.task_id)
+    assert (seen.result or {})["structuredContent"]["generations"][0]["state"] == "succeeded"
+
+
 # ---------------------------------------------------------------------- consent, cancelling
 
 

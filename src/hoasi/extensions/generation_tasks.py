@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from mcp.server.context import CallNext, HandlerResult
 from mcp.types import CallToolRequestParams, CallToolResult
+from pydantic import ValidationError
 
 from hoasi.errors import HoasiError, PathRefused
 from hoasi.extensions.tasks import Request, Wire, created
@@ -59,14 +60,16 @@ class GenerationTasks:
         return created(_working(task, studio))
 
     async def get(self, ctx: Request, task_id: str) -> Wire | None:
-        """As it is now; what nobody is at goes on. Asked for the first time after the end, its answer is put down."""
+        """As it is now; what lost its process goes on. Asked for the first time after the end, its answer is put down.
+
+        The end is when the tool would have stopped waiting: also where we follow something no longer, and the answer
+        says how to go on.
+        """
         task = await self._find(ctx, task_id)
         if task is None or task.status != "working":
             return None if task is None else _ended(task)
         studio: Studio = await ctx.lifespan_context.studio()
-        studio.engine.go_on(task.batch.ids)
-        progress = studio.progress(task.batch.ids)
-        if progress.queued or progress.working:
+        if studio.engine.is_at_work(task.batch.ids):
             return _working(task, studio)
         return _ended(_put_down(task, studio, _answer(task, studio, await studio.wait(task.batch, 0))))
 
@@ -115,6 +118,8 @@ def _answer(task: Task, studio: Studio, reply: Reply) -> CallToolResult:
     """What the tool would answer now."""
     try:
         return answer(_record(task.tool).model_validate(task.arguments).told(studio, reply))
+    except (ImportError, ValidationError):  # another version of ours took this call: then without the tool's own words
+        return answer(reply)
     except HoasiError as error:
         return refusal(error)
 

@@ -142,6 +142,6 @@ async def listening(ctx: Request, call_next: CallNext) -> HandlerResult:
         MCPError: -32021, the client did not declare tasks.
     """
     wanted = (ctx.params or {}).get("notifications") if ctx.method == "subscriptions/listen" else None
-    if isinstance(wanted, Mapping) and "taskIds" in wanted:
+    if isinstance(wanted, Mapping) and wanted.get("taskIds"):
         require_client_extension(ctx, ID)
     return await call_next(ctx)
