@@ -1,4 +1,4 @@
--- Version 5: calls that were answered with a task (MCP). `batch` names what the call began; `result` is its answer, written once
+-- Version 6: calls that were answered with a task (MCP). `batch` names what the call began; `result` is its answer, written once
 -- everything has ended.
 CREATE TABLE task (
   id         TEXT PRIMARY KEY,                   -- cannot be guessed
