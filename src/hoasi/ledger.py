@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from hoasi.errors import LostOwnership, NotFound
-from hoasi.ledger_rows import generation_of, marks, packed, places
+from hoasi.ledger_rows import SPENT_ON_JOB, SPENT_SINCE, Spent, generation_of, marks, packed, places
 from hoasi.ledger_versions import migrate
 from hoasi.records import OPEN_STATES, Generation, Planned, Problem, State
 
@@ -111,14 +111,11 @@ class Ledger:
         ).fetchall()
         return [generation_of(row) for row in rows[:limit]], rows[limit - 1]["number"] if len(rows) > limit else 0
 
-    def spent(self, job_id: str) -> tuple[float, int]:
-        """Estimated dollars and pictures of a job so far: what was or may have been paid, and what is on its way."""
-        row = self._db.execute(
-            f"""SELECT COALESCE(SUM(COALESCE(cost_usd, estimate_usd)), 0), COALESCE(SUM(images), 0) FROM generation
-                WHERE job_id = ? AND copy_of IS NULL AND (paid != 'no' OR state IN ({marks(_OPEN)}))""",
-            [job_id, *_OPEN],
-        ).fetchone()
-        return float(row[0]), int(row[1])
+    def spent(self, job_id: str, since: float) -> Spent:
+        """What was or may have been paid, and what is on its way: of a job, and of everything since a moment."""
+        job_usd, job_images = self._db.execute(SPENT_ON_JOB, [job_id, *_OPEN]).fetchone()
+        (month_usd,) = self._db.execute(SPENT_SINCE, [since, *_OPEN]).fetchone()
+        return Spent(float(job_usd), int(job_images), float(month_usd))
 
     def durations(self, provider: str, model: str) -> list[float]:
         """Seconds of the latest 50 results of a model, to know when to look."""

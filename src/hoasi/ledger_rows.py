@@ -5,12 +5,38 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Collection, Mapping
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
 
-from hoasi.records import Generation, Planned
+from hoasi.records import OPEN_STATES, Generation, Planned
 
 JSON = frozenset({"planned", "handle", "artifacts", "problem", "step", "facts"})
 """Columns that hold JSON."""
+
+_DOLLARS = "COALESCE(SUM(COALESCE(cost_usd, estimate_usd)), 0)"
+_ON_ITS_WAY = f"state IN ({', '.join('?' * len(OPEN_STATES))})"
+SPENT_ON_JOB = (
+    f"SELECT {_DOLLARS}, COALESCE(SUM(images), 0) FROM generation"
+    f" WHERE job_id = ? AND copy_of IS NULL AND (paid != 'no' OR {_ON_ITS_WAY})"
+)
+SPENT_SINCE = (
+    f"SELECT {_DOLLARS} FROM generation WHERE copy_of IS NULL"
+    f" AND ((COALESCE(submitted_at, created_at) >= ? AND paid != 'no') OR {_ON_ITS_WAY})"
+)
+
+
+class Spent(NamedTuple):
+    """Estimated dollars and pictures so far, where the bill is not known; with what is on its way."""
+
+    job_usd: float = 0.0
+    job_images: int = 0
+    month_usd: float = 0.0
+    """Of the whole workspace, since the month began (UTC)."""
+
+
+def month_began(at: float) -> float:
+    """The first moment of that calendar month in UTC."""
+    return datetime.fromtimestamp(at, UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0).timestamp()
 
 
 def packed(fields: Mapping[str, Any]) -> list[Any]:

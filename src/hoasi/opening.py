@@ -18,7 +18,7 @@ from typing import Literal
 from hoasi import fixed_names
 from hoasi.errors import BudgetExceeded
 from hoasi.ledger import Ledger
-from hoasi.ledger_rows import generation_of, marks, packed, places
+from hoasi.ledger_rows import Spent, generation_of, marks, month_began, packed, places
 from hoasi.planning import reseeded, slug
 from hoasi.record import Record
 from hoasi.records import Generation, Planned, Problem, State
@@ -48,16 +48,16 @@ def rehearse(
         HoasiError: `admit` forbids it.
     """
 
-    def admitted(bought: Sequence[Planned], usd: float, images: int) -> None:
-        admit(bought, usd, images)
+    def admitted(bought: Sequence[Planned], spent: Spent) -> None:
+        admit(bought, spent)
         raise _Rehearsed
 
     with suppress(_Rehearsed):
         open_all(ledger, items, owner, admit=admitted, overwrite=overwrite, resubmit=resubmit)
 
 
-Admit = Callable[[Sequence[Planned], float, int], None]
-"""Told what would be bought, and the job's dollars and pictures so far; raises to forbid it all."""
+Admit = Callable[[Sequence[Planned], Spent], None]
+"""Told what would be bought, and what was spent so far; raises to forbid it all."""
 
 
 def open_all(
@@ -70,15 +70,15 @@ def open_all(
     """
     with ledger.transaction() as db:
         desk = Desk(db)
-        spent_usd, spent_images = ledger.spent(items[0].job_id) if items else (0.0, 0)
+        spent = ledger.spent(items[0].job_id, month_began(time.time())) if items else Spent()
         known, openings, names = list[Planned](), list[Opening](), dict[str, str]()
         for item in items:
             known.append(_bound(desk.known(item, overwrite=overwrite, resubmit=resubmit), names))
             openings.append(_decide(desk, known[-1], owner, overwrite=overwrite, resubmit=resubmit))
             names |= dict.fromkeys([one.fingerprint for one in (item, *item.alternatives)], openings[-1].generation.id)
         bought = [o.generation.planned for o in openings if o.kind == "new" and o.generation.copy_of is None]
-        admit(bought, spent_usd, spent_images)
-        openings = _limited(desk, openings, lambda items: admit(items, spent_usd, spent_images))
+        admit(bought, spent)
+        openings = _limited(desk, openings, lambda items: admit(items, spent))
         desk.remember_folders(items)
         for item, opening in zip(known, openings, strict=True):
             fixed_names.want(db, item, opening.generation.id)

@@ -20,6 +20,7 @@ from dotenv import dotenv_values
 from hoasi.errors import FileBroken, NotSupported, PathRefused, WrongInput
 
 SANDBOX_PORT = 8787
+MONTH_LIMIT = "HOASI_MONTH_MAX_COST_USD"
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 _SECRET_WORDS = ("KEY", "SECRET", "TOKEN", "PASSWORD", "HEADERS")
 
