@@ -119,13 +119,15 @@ def _decide(desk: Desk, item: Planned, owner: str, *, overwrite: bool, resubmit:
     if bought is None:
         return Opening(kind="new", generation=desk.add(item, owner, attempt=1))
     kept = None if overwrite or bought.planned.place == item.place else desk.kept(item)
-    if kept is not None:
+    if kept is not None and not desk.is_of_another(kept, item):
         return Opening(kind="made", generation=kept)
     if bought.state.is_open:
         return _share(desk, item, owner, bought)
     made = None if overwrite or bought.state is State.UNKNOWN else desk.made(item.fingerprint)
-    if made is not None:
+    is_other = made is not None and desk.is_of_another(made, item)
+    if made is not None and not is_other:
         return _share(desk, item, owner, made)
+    overwrite = overwrite or (is_other and bought.state is State.SUCCEEDED)
     if _may_buy_again(bought, overwrite=overwrite, resubmit=resubmit):
         desk.settle(bought)
         again = reseeded(item, bought.attempt + 1) if overwrite else item
@@ -213,6 +215,16 @@ class Desk:
     def here(self, planned: Planned, attempt: int) -> Generation | None:
         """This request's generation at this place, of that attempt."""
         return self._latest("place=? AND fingerprint=? AND attempt=?", planned.place, planned.fingerprint, attempt)
+
+    def is_of_another(self, made: Generation, item: Planned) -> bool:
+        """A picture it was made from was made anew since: what is promised now is not what it shows."""
+        pairs = zip(made.planned.inputs, item.inputs, strict=True)
+        bound = [(then.promised_by, now.promised_by) for then, now in pairs if then.promised_by and now.promised_by]
+        return any(self._attempt(then) != self._attempt(now) for then, now in bound)
+
+    def _attempt(self, name: str) -> int:
+        row = self._db.execute("SELECT attempt FROM generation WHERE id=?", (name,)).fetchone()
+        return int(row["attempt"])
 
     def _latest(self, test: str, *values: str | int) -> Generation | None:
         row = self._db.execute(
