@@ -60,6 +60,8 @@ class Request(Record):
     provider: str | None = None
     model: str | None = None
     num_images: int = 1
+    at_once: int | None = None
+    """At most so many pictures in one paid call, where the model would make more."""
     seed: int | None = None
     aspect_ratio: str | None = None
     resolution: str | None = None
