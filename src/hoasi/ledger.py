@@ -150,7 +150,7 @@ class Ledger:
     def take_place(self, name: str, owner: str, lane: str, places: int, most: int) -> Generation | None:
         """Intent, durable: `queued` becomes `submitting` if so many places are free in its lane; None if not.
 
-        Counts what every process has there.
+        Counts what every process has there. What had left before, its reply lost, keeps the time of its first sending.
         """
         now = time.time()
         with self.transaction() as db:
@@ -162,9 +162,10 @@ class Ledger:
             if held and held + places > most:
                 return None
             row = db.execute(
-                "UPDATE generation SET state=?, submitted_at=?, tries=tries+1"
+                "UPDATE generation SET state=?, tries=tries+1,"
+                " submitted_at=CASE WHEN finished_at IS NULL THEN COALESCE(submitted_at, ?) ELSE ? END"
                 " WHERE id=? AND owner=? AND state=? RETURNING *",
-                (State.SUBMITTING, now, name, owner, State.QUEUED),
+                (State.SUBMITTING, now, now, name, owner, State.QUEUED),
             ).fetchone()
         if row is None:
             raise LostOwnership("lost_ownership", id=name)

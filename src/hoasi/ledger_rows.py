@@ -12,6 +12,8 @@ from hoasi.records import OPEN_STATES, Generation, Planned
 
 JSON = frozenset({"planned", "handle", "artifacts", "problem", "step", "facts"})
 """Columns that hold JSON."""
+BESIDE_S = 600.0
+"""What had ended so long before a request was sent cannot be mistaken for it."""
 
 _DOLLARS = "COALESCE(SUM(COALESCE(cost_usd, estimate_usd)), 0)"
 _ON_ITS_WAY = f"state IN ({', '.join('?' * len(OPEN_STATES))})"
@@ -69,3 +71,14 @@ def places(planned: Planned) -> dict[str, Any]:
         "estimate_usd": planned.price.usd,
         "images": len(planned.stems),
     }
+
+
+def sent_beside(db: sqlite3.Connection, generation: Generation) -> tuple[Generation, ...]:
+    """Others at the same provider when this one was sent, or since, that have a receipt or may have lost one."""
+    rows = db.execute(
+        "SELECT * FROM generation WHERE provider=? AND id!=? AND submitted_at IS NOT NULL"
+        " AND (finished_at IS NULL OR finished_at > ?)",
+        (generation.planned.provider, generation.id, (generation.submitted_at or 0.0) - BESIDE_S),
+    )
+    found = [generation_of(row) for row in rows]
+    return tuple(one for one in found if one.handle is not None or one.paid != "no" or one.state in OPEN_STATES)

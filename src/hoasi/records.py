@@ -281,6 +281,7 @@ class Generation(Record):
     tries: int = 0
     created_at: float
     submitted_at: float | None = None
+    """When it was first sent; kept where it waits again because its reply was lost."""
     finished_at: float | None = None
     duration_s: float | None = None
     """Seconds from the accepted submission to the provider's result."""
