@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -18,7 +19,7 @@ from starlette.routing import Route
 
 from calls import OpenStudio, fault, one, person
 from contract import ProviderContract, fullest, picture, planned
-from hoasi import Ask, flow
+from hoasi import Ask, Studio, flow
 from hoasi.addresses import origin_of
 from hoasi.catalogue import Card, load
 from hoasi.errors import (
@@ -559,6 +560,38 @@ async def test_a_lost_reply_is_paid_once(
         made = await studio.generate(one(provider="replicate", aspect_ratio="9:16"))
     assert made.generations[0].state == "succeeded"
     assert (sandbox.stats()["submissions"], sandbox.stats()["duplicates"]) == (1, 0)
+
+
+async def test_a_refusal_is_no_reason_to_look_for_anything(
+    open_studio: OpenStudio, environ: dict[str, str], sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """Refused when it was sent first: what another workspace just bought with the same words is not taken for it."""
+    (tmp_path / "other" / "jobs" / "job-1").mkdir(parents=True)
+    async with Studio(tmp_path / "other", environ=environ) as studio:
+        await studio.generate(one(provider="replicate"))
+    sandbox.faults.add(fault("submit", "validation"))
+    async with open_studio(**environ) as studio:
+        (entry,) = (await studio.generate(one(provider="replicate"))).generations
+    assert (entry.state, entry.paid) == ("failed", "no")
+
+
+async def test_a_refusal_of_what_is_sent_again_is_looked_into(
+    open_studio: OpenStudio, environ: dict[str, str], sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, quick: object
+) -> None:
+    """The first one was listed late: it is found all the same."""
+    monkeypatch.setattr(flow, "ARRIVAL_S", 0.0)
+    sandbox.faults.add(fault("submit", "lost_reply"), fault("submit", "validation"))
+    find, looked = Replicate.find, list[Order]()
+
+    async def late(maker: Replicate, wire: Wire, wanted: Order) -> Any:
+        looked.append(wanted)
+        return await find(maker, wire, wanted) if len(looked) > 1 else None
+
+    monkeypatch.setattr(Replicate, "find", late)
+    async with open_studio(**environ) as studio:
+        (entry,) = (await studio.generate(one(provider="replicate"))).generations
+    assert (entry.state, entry.paid, sandbox.stats()["submissions"]) == ("succeeded", "yes", 1)
+    assert (looked[1].age_s or 0.0) > (looked[0].age_s or 0.0)
 
 
 @pytest.mark.parametrize(("kind", "state"), [("lost_reply", "unknown"), ("reset", "succeeded")])
