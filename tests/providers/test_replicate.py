@@ -466,7 +466,17 @@ def test_the_lists_own_clock_counts() -> None:
 
 
 @pytest.mark.parametrize(
-    "why", ["no seed", "two fit", "two on two pages", "input gone", "no time", "another's seed", "a double"]
+    "why",
+    [
+        "no seed",
+        "two fit",
+        "two on two pages",
+        "input gone",
+        "no time",
+        "another's seed",
+        "a double",
+        "another version",
+    ],
 )
 async def test_what_cannot_be_told_stays_unknown(
     why: str, maker: Replicate, wire: Wire, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
@@ -482,7 +492,8 @@ async def test_what_cannot_be_told_stays_unknown(
         monkeypatch.setattr(mirror, "PAGE", 1)
     if why == "input gone":
         sandbox.change(forget_after_s=0)
-    others = (beside(wanted.planned),) if why == "a double" else ()
+    version = order(seed=8).planned.model_copy(update={"model": f"{FLUX}:{'a' * 64}"})
+    others = {"a double": (beside(wanted.planned),), "another version": (beside(version),)}.get(why, ())
     with pytest.raises(PaymentUnknown):
         await maker.find(wire, replace(wanted, sent=(), others=others))
 
