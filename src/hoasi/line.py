@@ -54,8 +54,7 @@ class Line:
         """How it ended at the provider, where this process saw it."""
         self.sent_at: float | None = None
         """When this process submitted it (monotonic clock)."""
-        waits = generation.state is State.QUEUED and generation.finished_at is None
-        self.has_left = waits and generation.submitted_at is not None
+        self.has_left = generation.state is State.QUEUED and generation.submitted_at is not None
         """A reply was lost: that it never came in is the provider's word, good for asking the same provider again."""
         self._pause: anyio.CancelScope | None = None
         self._is_nudged = False
