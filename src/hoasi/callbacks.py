@@ -9,6 +9,8 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from starlette.requests import ClientDisconnect, Request
@@ -32,22 +34,22 @@ KEYS_AGAIN_S = 60.0
 
 
 class Receiver:
-    """Takes the reports of all providers that can be verified. `studio` opens the server's; None: it is not up."""
+    """Takes the reports of all providers that can be verified. `studios` opens the server's; none: it is not up."""
 
-    def __init__(self, studio: Callable[[], Awaitable[Studio] | None]) -> None:
-        self._studio = studio
+    def __init__(self, studios: Callable[[], Awaitable[Sequence[Studio]]]) -> None:
+        self._studios = studios
         self._seen = Seen()
-        self._keys: dict[str, tuple[float, Sequence[Any]]] = {}
+        self._keys: dict[tuple[str, Path], tuple[float, Sequence[Any]]] = {}
 
     async def __call__(self, request: Request) -> Response:
         """204: taken. 401: not from the provider. 404: nobody reports there."""
         name = request.path_params["provider"]
         try:
             maker = provider(name)
-            opening = self._studio() if isinstance(maker, CallsBack) else None
-            if opening is None:
+            studios = await self._studios() if isinstance(maker, CallsBack) else ()
+            if not studios:
                 raise NotFound("provider_unknown", provider=name, near="-")
-            return await self._take(request, maker, await opening)
+            return await self._take(request, maker, studios)
         except Forged as forged:
             log.warning("callback refused: %s", forged.reason)
             return JSONResponse({"detail": forged.reason}, 401)
@@ -57,14 +59,24 @@ class Receiver:
             log.warning("callback not taken: %s", error)
             return JSONResponse({"detail": error.key}, 503)
 
-    async def _take(self, request: Request, maker: Provider, studio: Studio) -> Response:
+    async def _take(self, request: Request, maker: Provider, studios: Sequence[Studio]) -> Response:
         body = await _body(request)
-        delivery, wanted = await self._verified(maker, dict(request.headers), body, studio)
+        delivery, wanted = await self._verified(maker, dict(request.headers), body, studios)
         if wanted is not None and self._seen.first_time(f"{maker.name} {delivery}", time.time()):
-            studio.engine.nudge(maker.name, wanted)
+            for studio in studios:
+                studio.engine.nudge(maker.name, wanted)
         return Response(status_code=204)
 
     async def _verified(
+        self, maker: Provider, headers: dict[str, str], body: bytes, studios: Sequence[Studio]
+    ) -> tuple[str, str | None]:
+        """As `_verified_by`, of the first workspace whose keys fit."""
+        for studio in studios[:-1]:
+            with suppress(Forged):
+                return await self._verified_by(maker, headers, body, studio)
+        return await self._verified_by(maker, headers, body, studios[-1])
+
+    async def _verified_by(
         self, maker: Provider, headers: dict[str, str], body: bytes, studio: Studio
     ) -> tuple[str, str | None]:
         """The delivery's id and the request it speaks of; a key may be new, so an old list of keys is renewed once."""
@@ -85,10 +97,11 @@ class Receiver:
             return ()
         if maker.callback_keys is None:
             return secrets_of(maker, studio.settings)
-        asked_at, keys = self._keys.get(maker.name, (0.0, ()))
+        place = maker.name, studio.settings.workspace
+        asked_at, keys = self._keys.get(place, (0.0, ()))
         if not keys or time.monotonic() - asked_at > life_s:
             keys = maker.keys_of(await studio.engine.look_up(maker, *maker.callback_keys))
-            self._keys[maker.name] = time.monotonic(), keys
+            self._keys[place] = time.monotonic(), keys
         return keys
 
 

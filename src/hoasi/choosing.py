@@ -73,7 +73,7 @@ def plan(request: Request, inputs: Sequence[Input], site: Site, prompt: str, set
         WrongInput: it makes no sense, or nobody can do it; the message says who was asked and why not.
     """
     if request.provider == AUTO:
-        found = _cheapest(request, lambda name: at(name, request, inputs, site, prompt, settings), settings)
+        found = _cheapest(request, lambda name, asked: at(name, asked, inputs, site, prompt, settings), settings)
     else:
         found = at(request.provider or DEFAULT_PROVIDER, request, inputs, site, prompt, settings)
     return tuple(item.model_copy(update={"warnings": (*request.notes, *item.warnings)}) for item in found)
@@ -141,35 +141,51 @@ def _is_remote(item: Input) -> bool:
 # ---------------------------------------------------------------------- auto
 
 
-def _cheapest(request: Request, planned_at: Callable[[str], Planning], settings: Settings) -> Planning:
-    """The cheapest of those that can do it and have their key; the others stand by, should nothing be sent."""
-    found: list[tuple[Planned, ...]] = []
+PlannedAt = Callable[[str, Request], Planning]
+
+
+def _cheapest(request: Request, planned_at: PlannedAt, settings: Settings) -> Planning:
+    """The cheapest of those that can do it and have their key; the others stand by, should nothing be sent.
+
+    All divide the pictures alike, keys or not: else what one bought yesterday would not be known when another makes it.
+    """
+    found, refusals = _candidates(request, planned_at, settings)
+    named = _names_only(request, planned_at, settings)
+    sizes = {len(planned[0].stems) for planned in (*found, *named)}
+    if len(sizes) > 1:
+        return _cheapest(request.model_copy(update={"at_once": min(sizes)}), planned_at, settings)
+    first, *others = sorted(found, key=_dollars)
+    why = _why(first, others, refusals)
+    note = say("note.auto_chosen", provider=first[0].provider, model=first[0].model, why=why)
+    return tuple(_with_others(item, number, [*others, *named], note) for number, item in enumerate(first))
+
+
+def _candidates(request: Request, planned_at: PlannedAt, settings: Settings) -> tuple[list[Planning], list[HoasiError]]:
+    """What those with a key would make, and why the rest of them cannot.
+
+    Raises:
+        WrongInput: all are the rest. KeyMissing: no key is set.
+    """
+    found: list[Planning] = []
     refusals: list[HoasiError] = []
     for name in _usable(request, settings):
         try:
-            found.append(planned_at(name))
-        except HoasiError as error:
-            if not isinstance(error, NotSupported | NotFound):
-                raise
+            found.append(planned_at(name, request))
+        except (NotSupported, NotFound) as error:
             refusals.append(error)
     if not found:
         raise _nobody(request, refusals)
-    found.sort(key=_dollars)
-    first, *others = found
-    others += _names_only(request, planned_at, settings)
-    note = say(
-        "note.auto_chosen", provider=first[0].provider, model=first[0].model, why=_why(first, found[1:], refusals)
-    )
-    return tuple(_with_others(item, number, others, note) for number, item in enumerate(first))
+    return found, refusals
 
 
-def _names_only(request: Request, planned_at: Callable[[str], Planning], settings: Settings) -> list[Planning]:
+def _names_only(request: Request, planned_at: PlannedAt, settings: Settings) -> list[Planning]:
     """What providers without a key would make: they cannot now, but may have made it when they had one."""
     named: list[Planning] = []
     for name in _able(request):
         if settings.secret(provider(name).secrets) is None:
             with suppress(HoasiError):
-                named.append(tuple(item.model_copy(update={"is_name_only": True}) for item in planned_at(name)))
+                planned = planned_at(name, request)
+                named.append(tuple(item.model_copy(update={"is_name_only": True}) for item in planned))
     return named
 
 

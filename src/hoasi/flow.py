@@ -29,7 +29,7 @@ from hoasi.errors import (
 from hoasi.inputs import distrust, permitted, prepared
 from hoasi.line import Line, Parked, Stopped
 from hoasi.pace import Schedule, backoff_s, patiently, until_ready
-from hoasi.providers._outcomes import Done, Handle, Order, Ready, Sent, Step
+from hoasi.providers._outcomes import Done, Handle, Ready, Sent, Step
 from hoasi.providers._provider import Cancels, Finds, Follows
 from hoasi.records import Problem, State
 from hoasi.street import AddressRefused, NotSent, WireTrouble
@@ -118,7 +118,7 @@ async def _known_there(line: Line, refused: ProviderRefused) -> None:
     """Refused when sent again: perhaps because the first one had arrived after all."""
     if line.generation.tries > 1 and isinstance(line.maker, Finds):
         try:
-            found = await _found(line, line.maker, line.order())
+            found = await _found(line, line.maker)
         except PaymentUnknown:  # sent again only because the first one was proven not to be there
             raise refused from None
         if found is not None:
@@ -176,11 +176,14 @@ async def _submit(line: Line, sent: tuple[Sent, ...]) -> Handle | Done | Step:
 
 
 def _requeue(line: Line, refused: NotAccepted) -> None:
-    """Proven not accepted: back into the queue, and nobody goes to this provider for a while."""
+    """Proven not accepted: back into the queue, and nobody goes to this provider for a while.
+
+    When it was first sent stays written down if a reply was lost: the next process has to know that it did leave.
+    """
     if line.generation.tries > line.planned.refusals:
         raise refused
     line.gate.close_for(backoff_s(line.generation.tries, refused.retry_after_s))
-    line.save(state=State.QUEUED, submitted_at=None)
+    line.save(state=State.QUEUED, submitted_at=line.generation.submitted_at if line.has_left else None)
 
 
 async def _recover(line: Line, lost: PaymentUnknown) -> None:
@@ -191,9 +194,9 @@ async def _recover(line: Line, lost: PaymentUnknown) -> None:
     maker = line.maker
     if not isinstance(maker, Finds):
         raise lost
-    order, lost_at = line.order(), time.monotonic()
+    lost_at = time.monotonic()
     line.has_left = True
-    while (found := await _found(line, maker, order)) is None:
+    while (found := await _found(line, maker)) is None:
         left = lost_at + ARRIVAL_S - time.monotonic()
         if left <= 0:
             _requeue(line, NotAccepted("never_arrived", provider=maker.name))
@@ -202,14 +205,14 @@ async def _recover(line: Line, lost: PaymentUnknown) -> None:
     await line.hold({**found.receipt, "at": line.wire.address})
 
 
-async def _found(line: Line, maker: Finds, order: Order) -> Handle | None:
+async def _found(line: Line, maker: Finds) -> Handle | None:
     """What the provider has of it. That it could not be asked says nothing of the purchase itself.
 
     Raises:
         Parked: it cannot be asked just now. PaymentUnknown: nor ever.
     """
     try:
-        return await asked(line, lambda: maker.find(line.wire, order))
+        return await asked(line, lambda: maker.find(line.wire, line.lost()))
     except NotAccepted as error:
         raise Parked(waiting(line, "unreachable_while_waiting")) from error
     except WrongInput as error:

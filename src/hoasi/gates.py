@@ -12,11 +12,12 @@ from hoasi.ask import Ask
 from hoasi.consent import Standing
 from hoasi.errors import BudgetExceeded, ConsentMissing, KeyMissing, WrongInput
 from hoasi.given import Root
+from hoasi.ledger_rows import Spent
 from hoasi.messages import money
 from hoasi.providers import provider
 from hoasi.providers._provider import Settles
 from hoasi.records import Plan, Planned, iso
-from hoasi.settings import Settings
+from hoasi.settings import MONTH_LIMIT, Settings
 
 
 @dataclass(frozen=True)
@@ -145,14 +146,15 @@ def record(pictures: Sequence[Root], plan: Plan, settings: Settings, ask: Ask, o
 
 @dataclass(frozen=True)
 class Budget:
-    """Limits of one call and of its job; None where there is none."""
+    """Limits of one call, of its job, and of the workspace's month; None where there is none."""
 
     call_usd: float | None
     call_images: float | None
     job_usd: float | None
     job_images: float | None
+    month_usd: float | None
 
-    def check(self, bought: Sequence[Planned], spent_usd: float, spent_images: int) -> None:
+    def check(self, bought: Sequence[Planned], spent: Spent) -> None:
         """Refuse before paying; only what would really be bought counts.
 
         Raises:
@@ -160,14 +162,16 @@ class Budget:
         """
         images = sum(len(item.stems) for item in bought)
         prices = [item.price.usd for item in bought]
-        if None in prices and (self.call_usd, self.job_usd) != (None, None):
+        if None in prices and (self.call_usd, self.job_usd, self.month_usd) != (None, None, None):
             raise BudgetExceeded("budget_price_unknown", model=bought[prices.index(None)].model)
         usd = sum(price for price in prices if price is not None)
         _within("budget_call_usd", usd, self.call_usd, is_money=True)
         _within("budget_call_images", images, self.call_images, is_money=False)
         if bought:
-            _within("budget_job_usd", spent_usd + usd, self.job_usd, is_money=True)
-            _within("budget_job_images", spent_images + images, self.job_images, is_money=False)
+            _within("budget_job_usd", spent.job_usd + usd, self.job_usd, is_money=True)
+            _within("budget_job_images", spent.job_images + images, self.job_images, is_money=False)
+        if usd:
+            _within("budget_month_usd", spent.month_usd + usd, self.month_usd, is_money=True)
 
 
 def _within(key: str, value: float, limit: float | None, *, is_money: bool) -> None:
@@ -190,4 +194,5 @@ def budget(ask: Ask, settings: Settings) -> Budget:
         call_images=settings.number("HOASI_MAX_IMAGES") if ask.max_images is None else ask.max_images,
         job_usd=settings.number("HOASI_JOB_MAX_COST_USD"),
         job_images=settings.number("HOASI_JOB_MAX_IMAGES"),
+        month_usd=settings.number(MONTH_LIMIT),
     )

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from hoasi.errors import LostOwnership, NotFound
-from hoasi.ledger_rows import generation_of, marks, packed, places
+from hoasi.ledger_rows import SPENT_ON_JOB, SPENT_SINCE, Spent, generation_of, marks, packed, places
 from hoasi.ledger_versions import migrate
 from hoasi.records import OPEN_STATES, Generation, Planned, Problem, State
 
@@ -111,14 +111,11 @@ class Ledger:
         ).fetchall()
         return [generation_of(row) for row in rows[:limit]], rows[limit - 1]["number"] if len(rows) > limit else 0
 
-    def spent(self, job_id: str) -> tuple[float, int]:
-        """Estimated dollars and pictures of a job so far: what was or may have been paid, and what is on its way."""
-        row = self._db.execute(
-            f"""SELECT COALESCE(SUM(COALESCE(cost_usd, estimate_usd)), 0), COALESCE(SUM(images), 0) FROM generation
-                WHERE job_id = ? AND copy_of IS NULL AND (paid != 'no' OR state IN ({marks(_OPEN)}))""",
-            [job_id, *_OPEN],
-        ).fetchone()
-        return float(row[0]), int(row[1])
+    def spent(self, job_id: str, since: float) -> Spent:
+        """What was or may have been paid, and what is on its way: of a job, and of everything since a moment."""
+        job_usd, job_images = self._db.execute(SPENT_ON_JOB, [job_id, *_OPEN]).fetchone()
+        (month_usd,) = self._db.execute(SPENT_SINCE, [since, *_OPEN]).fetchone()
+        return Spent(float(job_usd), int(job_images), float(month_usd))
 
     def durations(self, provider: str, model: str) -> list[float]:
         """Seconds of the latest 50 results of a model, to know when to look."""
@@ -153,7 +150,7 @@ class Ledger:
     def take_place(self, name: str, owner: str, lane: str, places: int, most: int) -> Generation | None:
         """Intent, durable: `queued` becomes `submitting` if so many places are free in its lane; None if not.
 
-        Counts what every process has there.
+        Counts what every process has there. What had left before, its reply lost, keeps the time of its first sending.
         """
         now = time.time()
         with self.transaction() as db:
@@ -165,9 +162,10 @@ class Ledger:
             if held and held + places > most:
                 return None
             row = db.execute(
-                "UPDATE generation SET state=?, submitted_at=?, tries=tries+1"
+                "UPDATE generation SET state=?, tries=tries+1,"
+                " submitted_at=CASE WHEN finished_at IS NULL THEN COALESCE(submitted_at, ?) ELSE ? END"
                 " WHERE id=? AND owner=? AND state=? RETURNING *",
-                (State.SUBMITTING, now, name, owner, State.QUEUED),
+                (State.SUBMITTING, now, now, name, owner, State.QUEUED),
             ).fetchone()
         if row is None:
             raise LostOwnership("lost_ownership", id=name)

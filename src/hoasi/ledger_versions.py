@@ -28,4 +28,4 @@ def _statements(name: str) -> list[str]:
     return text.strip().rstrip(";").split(";\n")
 
 
-_STEPS = ("ledger.sql", "ledger_2.sql", "ledger_3.sql", "ledger_4.sql", "ledger_5.sql")
+_STEPS = ("ledger.sql", "ledger_2.sql", "ledger_3.sql", "ledger_4.sql", "ledger_5.sql", "ledger_6.sql")

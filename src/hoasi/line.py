@@ -7,12 +7,14 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import anyio
 
 from hoasi.artifacts import Target
 from hoasi.errors import Cancelled, DiskTrouble, HoasiError, LostOwnership, PaymentUnknown, ResultExpired
+from hoasi.ledger_rows import sent_beside
 from hoasi.media.provenance import Provenance
 from hoasi.messages import say
 from hoasi.providers import provider
@@ -52,7 +54,7 @@ class Line:
         """How it ended at the provider, where this process saw it."""
         self.sent_at: float | None = None
         """When this process submitted it (monotonic clock)."""
-        self.has_left = False
+        self.has_left = generation.state is State.QUEUED and generation.submitted_at is not None
         """A reply was lost: that it never came in is the provider's word, good for asking the same provider again."""
         self._pause: anyio.CancelScope | None = None
         self._is_nudged = False
@@ -85,6 +87,13 @@ class Line:
         callback = self.shop.settings.callback_url(maker.name) if is_called_back(maker, self.shop.settings) else ""
         name = f"{generation.id}-{int(generation.created_at * 1000):x}"
         return Order(self.planned, sent, name, generation.step, callback)
+
+    def lost(self) -> Order:
+        """The order as it is looked for: when it was first sent, and what else is at this provider."""
+        sent_at = self.generation.submitted_at
+        with self.shop.ledger.transaction(durable=False) as db:
+            others = sent_beside(db, self.generation)
+        return replace(self.order(), age_s=None if sent_at is None else max(time.time() - sent_at, 0.0), others=others)
 
     @property
     def planned(self) -> Planned:

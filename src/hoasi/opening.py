@@ -18,7 +18,7 @@ from typing import Literal
 from hoasi import fixed_names
 from hoasi.errors import BudgetExceeded
 from hoasi.ledger import Ledger
-from hoasi.ledger_rows import generation_of, marks, packed, places
+from hoasi.ledger_rows import Spent, generation_of, marks, month_began, packed, places
 from hoasi.planning import reseeded, slug
 from hoasi.record import Record
 from hoasi.records import Generation, Planned, Problem, State
@@ -48,16 +48,16 @@ def rehearse(
         HoasiError: `admit` forbids it.
     """
 
-    def admitted(bought: Sequence[Planned], usd: float, images: int) -> None:
-        admit(bought, usd, images)
+    def admitted(bought: Sequence[Planned], spent: Spent) -> None:
+        admit(bought, spent)
         raise _Rehearsed
 
     with suppress(_Rehearsed):
         open_all(ledger, items, owner, admit=admitted, overwrite=overwrite, resubmit=resubmit)
 
 
-Admit = Callable[[Sequence[Planned], float, int], None]
-"""Told what would be bought, and the job's dollars and pictures so far; raises to forbid it all."""
+Admit = Callable[[Sequence[Planned], Spent], None]
+"""Told what would be bought, and what was spent so far; raises to forbid it all."""
 
 
 def open_all(
@@ -70,15 +70,15 @@ def open_all(
     """
     with ledger.transaction() as db:
         desk = Desk(db)
-        spent_usd, spent_images = ledger.spent(items[0].job_id) if items else (0.0, 0)
+        spent = ledger.spent(items[0].job_id, month_began(time.time())) if items else Spent()
         known, openings, names = list[Planned](), list[Opening](), dict[str, str]()
         for item in items:
             known.append(_bound(desk.known(item, overwrite=overwrite, resubmit=resubmit), names))
             openings.append(_decide(desk, known[-1], owner, overwrite=overwrite, resubmit=resubmit))
             names |= dict.fromkeys([one.fingerprint for one in (item, *item.alternatives)], openings[-1].generation.id)
         bought = [o.generation.planned for o in openings if o.kind == "new" and o.generation.copy_of is None]
-        admit(bought, spent_usd, spent_images)
-        openings = _limited(desk, openings, lambda items: admit(items, spent_usd, spent_images))
+        admit(bought, spent)
+        openings = _limited(desk, openings, lambda items: admit(items, spent))
         desk.remember_folders(items)
         for item, opening in zip(known, openings, strict=True):
             fixed_names.want(db, item, opening.generation.id)
@@ -119,13 +119,15 @@ def _decide(desk: Desk, item: Planned, owner: str, *, overwrite: bool, resubmit:
     if bought is None:
         return Opening(kind="new", generation=desk.add(item, owner, attempt=1))
     kept = None if overwrite or bought.planned.place == item.place else desk.kept(item)
-    if kept is not None:
+    if kept is not None and not desk.is_of_another(kept, item):
         return Opening(kind="made", generation=kept)
     if bought.state.is_open:
         return _share(desk, item, owner, bought)
     made = None if overwrite or bought.state is State.UNKNOWN else desk.made(item.fingerprint)
-    if made is not None:
+    is_other = made is not None and desk.is_of_another(made, item)
+    if made is not None and not is_other:
         return _share(desk, item, owner, made)
+    overwrite = overwrite or (is_other and bought.state is State.SUCCEEDED)
     if _may_buy_again(bought, overwrite=overwrite, resubmit=resubmit):
         desk.settle(bought)
         again = reseeded(item, bought.attempt + 1) if overwrite else item
@@ -213,6 +215,16 @@ class Desk:
     def here(self, planned: Planned, attempt: int) -> Generation | None:
         """This request's generation at this place, of that attempt."""
         return self._latest("place=? AND fingerprint=? AND attempt=?", planned.place, planned.fingerprint, attempt)
+
+    def is_of_another(self, made: Generation, item: Planned) -> bool:
+        """A picture it was made from was made anew since: what is promised now is not what it shows."""
+        pairs = zip(made.planned.inputs, item.inputs, strict=True)
+        bound = [(then.promised_by, now.promised_by) for then, now in pairs if then.promised_by and now.promised_by]
+        return any(self._attempt(then) != self._attempt(now) for then, now in bound)
+
+    def _attempt(self, name: str) -> int:
+        row = self._db.execute("SELECT attempt FROM generation WHERE id=?", (name,)).fetchone()
+        return int(row["attempt"])
 
     def _latest(self, test: str, *values: str | int) -> Generation | None:
         row = self._db.execute(

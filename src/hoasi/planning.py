@@ -75,7 +75,7 @@ def plan_request(
     inputs = faces(request, inputs)
     check(request, card, inputs, prompt)
     notes += _unsaid(request, spoken, pictures) if "prompt" in card.accepts else ()
-    chunks = _chunks(request.num_images, card)
+    chunks = _chunks(request, card)
     planned = []
     for number, count in enumerate(chunks):
         first = request.first_idx + sum(chunks[:number])
@@ -208,9 +208,10 @@ def _lost(request: Request, card: Card) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _chunks(count: int, card: Card) -> list[int]:
+def _chunks(request: Request, card: Card) -> list[int]:
     """Pictures per paid call: as many as the model makes at once."""
-    most = card.max_images if "num_images" in card.accepts else 1
+    count, most = request.num_images, card.max_images if "num_images" in card.accepts else 1
+    most = most if request.at_once is None else min(most, request.at_once)
     return [min(most, count - start) for start in range(0, count, most)]
 
 

@@ -60,6 +60,8 @@ class Request(Record):
     provider: str | None = None
     model: str | None = None
     num_images: int = 1
+    at_once: int | None = None
+    """At most so many pictures in one paid call, where the model would make more."""
     seed: int | None = None
     aspect_ratio: str | None = None
     resolution: str | None = None
@@ -279,6 +281,7 @@ class Generation(Record):
     tries: int = 0
     created_at: float
     submitted_at: float | None = None
+    """When it was first sent; kept where it waits again because its reply was lost."""
     finished_at: float | None = None
     duration_s: float | None = None
     """Seconds from the accepted submission to the provider's result."""

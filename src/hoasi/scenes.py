@@ -86,6 +86,7 @@ class ImageGenerator:
         resolution: str = SIZE,
         *,
         overwrite: bool = False,
+        resubmit: bool = False,
         max_cost_usd: float | None = None,
     ) -> list[Picture]:
         """Every picture of a file, in its order; one that fails takes no other away. Costs money, once.
@@ -95,13 +96,14 @@ class ImageGenerator:
             output_dir: default: the folder that belongs to the file (`frames`, `projects/<project_id>`).
             resolution: width x height in pixels; results are cut and scaled to it.
             overwrite: buy again what is there.
+            resubmit: buy again what nobody knows whether it was paid (state `unknown`); it may be paid twice.
             max_cost_usd: refuse if dearer.
 
         Raises:
             WrongInput: the file or the call cannot be used; nothing was paid for any.
         """
         self._last = scenes_path
-        said = {"overwrite": overwrite, "max_cost_usd": max_cost_usd}
+        said = {"overwrite": overwrite, "resubmit": resubmit, "max_cost_usd": max_cost_usd}
         pictures, _ = run(self._made(ask_for(scenes_path, output_dir, resolution, **self._said, **said)))
         return pictures
 
@@ -112,6 +114,7 @@ class ImageGenerator:
         *,
         scenes_path: Path | str | None = None,
         resolution: str | None = None,
+        resubmit: bool = False,
     ) -> Picture:
         """One picture anew: bought again, with another seed, under its old name.
 
@@ -122,12 +125,15 @@ class ImageGenerator:
             output_dir: as `generate_all`.
             scenes_path: default: the file of the latest `generate_all`, else that of the project of `output_dir`.
             resolution: width x height in pixels.
+            resubmit: as `generate_all`: also if nobody knows whether the last one was paid.
 
         Raises:
-            NotFound: no such scene. WrongInput: nothing was paid. GenerationFailed, PaymentUnknown: its `paid` tells.
+            NotFound: no such scene. WrongInput: nothing was paid. GenerationFailed: its `paid` tells.
+            PaymentUnknown: nobody knows; only `resubmit` buys it again.
         """
         path = scenes_path or self._last or _beside(output_dir, told(self._place).workspace)
-        ask = ask_for(path, output_dir, resolution, **self._said, overwrite=True, scene_ids=(str(scene_id),))
+        said = {**self._said, "overwrite": True, "resubmit": resubmit, "scene_ids": (str(scene_id),)}
+        ask = ask_for(path, output_dir, resolution, **said)
         (picture,), (made,) = run(self._made(ask))
         if picture.path is None:
             raise error_of(made)
@@ -153,7 +159,8 @@ async def as_before(studio: Studio, ask: Ask) -> Ask:
     """The call for one scene with what it leaves out as it was when its name was last asked for: maker, style, size."""
     planned = (await studio.plan(ask)).items[0]
     listed, _ = studio.list(scene_id=planned.request.scene.id, limit=MOST_LISTED)
-    made = studio.generations([entry.id for entry in listed.generations])
+    ids = [entry.id for entry in listed.generations]
+    made = studio.generations(ids) if ids else []
     last = next((one.planned for one in made if one.planned.fixed_name == planned.fixed_name), None)
     if last is None:
         return ask

@@ -26,8 +26,9 @@ from hoasi.errors import NotSupported, PathRefused
 from hoasi.extensions.generation_tasks import GenerationTasks
 from hoasi.extensions.skills import Skills, skills_dir
 from hoasi.extensions.tasks import Tasks, listening
+from hoasi.settings import LOOPBACK
 from hoasi.tools import tools
-from hoasi.tools._life import Life
+from hoasi.tools._lives import Lives
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -36,11 +37,11 @@ if TYPE_CHECKING:
     from hoasi import callbacks
     from hoasi.extensions.fixtures import Fixtures
     from hoasi.extensions.tasks import Keeper
+    from hoasi.team import Team
 
 NAME = "hoasi"
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 TOOLS_KEEP_MS = 3_600_000
-REPORTS = "/callbacks/{provider}"
+REPORTS, HEALTH = "/callbacks/{provider}", "/health"
 
 INSTRUCTIONS = """\
 hoasi makes pictures and clips for video jobs (jobs/<job_id>/) and never pays twice for the same request.
@@ -68,19 +69,24 @@ hoasi makes pictures and clips for video jobs (jobs/<job_id>/) and never pays tw
 
 
 def build(
-    workspace: Path | str | None = None, env_file: Path | str | None = None, *, fixtures: Fixtures | None = None
-) -> MCPServer[Life]:
+    workspace: Path | str | None = None,
+    env_file: Path | str | None = None,
+    team: Team | None = None,
+    *,
+    fixtures: Fixtures | None = None,
+) -> MCPServer[Lives]:
     """The server, ready to run; the workspace is opened after its first answer.
 
     Args:
         workspace: root with `jobs/`; default: the nearest such folder at or above the current one.
         env_file: file with keys instead of the workspace's `.env`.
+        team: who may call over HTTP, each in a workspace of his own; None: whoever reaches us.
         fixtures: what the conformance suite needs besides.
     """
     keepers: list[Keeper] = [GenerationTasks()] if fixtures is None else [fixtures.keeper, GenerationTasks()]
     places = _path(workspace), _path(env_file)
     _log_to_stderr(*places)
-    lives: list[Life] = []
+    lives = Lives(*places) if team is None else Lives(*places, team.tokens, team.caller)
     skills = Skills(skills_dir())
     with _without_rich():
         server = MCPServer(
@@ -91,23 +97,32 @@ def build(
             tools=[*tools()],
             extensions=[Tasks(keepers), skills],
             log_level="WARNING",
-            lifespan=_lifespan(*places, lives),
+            lifespan=_lifespan(lives),
             cache_hints={"tools/list": CacheHint(ttl_ms=TOOLS_KEEP_MS, scope="public")},
             middleware=[_note_answer, listening],
+            **({} if team is None else team.gate()),
         )
     server.middleware.append(skills.shelving(server))
     server.custom_route(REPORTS, methods=["POST"])(_reported(lives))
+    server.custom_route(HEALTH, methods=["GET"])(_healthy)
     return server
 
 
-def _reported(lives: list[Life]) -> Callable[[Request], Awaitable[Response]]:
+async def _healthy(_: Request) -> Response:
+    """For load balancers; nothing that anybody may not know."""
+    from starlette.responses import JSONResponse
+
+    return JSONResponse({"status": "ok", "name": NAME, "version": version(NAME)})
+
+
+def _reported(lives: Lives) -> Callable[[Request], Awaitable[Response]]:
     """Takes providers' reports; its parts are loaded by the first one."""
 
     @cache
     def receiver() -> callbacks.Receiver:
         from hoasi.callbacks import Receiver
 
-        return Receiver(lambda: lives[-1].studio() if lives else None)
+        return Receiver(lives.studios)
 
     async def reported(request: Request) -> Response:
         return await receiver()(request)
@@ -126,47 +141,46 @@ def serve_http(
     port: int = 8765,
     host: str = LOOPBACK[0],
     *,
+    team: Team | None = None,
     fixtures: Fixtures | None = None,
 ) -> None:
-    """Serve over streamable HTTP (SSE) at `http://<host>:<port>/mcp`, on this machine only, until interrupted.
+    """Serve over streamable HTTP (SSE) at `http://<host>:<port>/mcp` until interrupted.
 
-    The SDK checks Host and Origin of every request against loopback names, so no web page can call us.
+    Host and Origin of every request are checked, so no web page can call us: against loopback names, and with a team
+    against the names it is known by.
 
     Raises:
-        NotSupported: the host is not this machine's own.
+        NotSupported: `host_not_loopback`: others could reach the host, and nobody is asked who he is.
+        WrongInput: `serve_hosts_missing`: a team on an open host must say by which names it is called.
     """
-    if host not in LOOPBACK:
+    if team is None and host not in LOOPBACK:
         raise NotSupported("host_not_loopback", host=host)
-    server = build(workspace, env_file, fixtures=fixtures)
+    security = None if team is None else team.security(host)
+    server = build(workspace, env_file, team, fixtures=fixtures)
     more = {} if fixtures is None else fixtures.dress(server)
-    server.run("streamable-http", host=host, port=port, **more)
+    server.run("streamable-http", host=host, port=port, transport_security=security, **more)
 
 
 def _path(given: Path | str | None) -> Path | None:
     return None if given is None else Path(given)
 
 
-def _lifespan(
-    workspace: Path | None, env_file: Path | None, lives: list[Life]
-) -> Callable[[MCPServer[Life]], AbstractAsyncContextManager[Life]]:
+def _lifespan(lives: Lives) -> Callable[[MCPServer[Lives]], AbstractAsyncContextManager[Lives]]:
     @asynccontextmanager
-    async def lifespan(_: MCPServer[Life]) -> AsyncIterator[Life]:
-        life = Life(workspace, env_file)
-        lives.append(life)
+    async def lifespan(_: MCPServer[Lives]) -> AsyncIterator[Lives]:
         async with anyio.create_task_group() as group:
-            group.start_soon(life.wake)
+            group.start_soon(lives.wake)
             try:
-                yield life
+                yield lives
             finally:
                 group.cancel_scope.cancel()
-                lives.remove(life)
                 with anyio.CancelScope(shield=True):
-                    await life.close()
+                    await lives.close()
 
     return lifespan
 
 
-async def _note_answer(ctx: ServerRequestContext[Life], call_next: CallNext) -> HandlerResult:
+async def _note_answer(ctx: ServerRequestContext[Lives], call_next: CallNext) -> HandlerResult:
     """The first message was handled: the heavy parts may be loaded now."""
     try:
         return await call_next(ctx)

@@ -20,7 +20,8 @@ from dotenv import dotenv_values
 from hoasi.errors import FileBroken, NotSupported, PathRefused, WrongInput
 
 SANDBOX_PORT = 8787
-_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+MONTH_LIMIT = "HOASI_MONTH_MAX_COST_USD"
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _SECRET_WORDS = ("KEY", "SECRET", "TOKEN", "PASSWORD", "HEADERS")
 
 
@@ -161,7 +162,7 @@ def _checked(name: str, value: str, *, is_keyless: bool = False) -> str:
     Where no key travels, plain http may also go to a private address, such as a ComfyUI in the next room.
     """
     parts = urlsplit(value)
-    is_near = parts.hostname in _LOOPBACK or (is_keyless and _is_private(parts.hostname or ""))
+    is_near = parts.hostname in LOOPBACK or (is_keyless and _is_private(parts.hostname or ""))
     is_fine = parts.scheme == "https" or (parts.scheme == "http" and is_near)
     if not is_fine or not parts.hostname or parts.username or parts.query:
         raise NotSupported("address_refused", name=name)

@@ -85,6 +85,8 @@ class StabilityAIClient:
         negative_prompt: str | None = None,
         seed: int | None = None,
         global_style: object = None,
+        overwrite: bool = False,
+        resubmit: bool = False,
         **options: Any,
     ) -> bytes:
         """One picture, a PNG of exactly this size: made at the nearest shape, cut and scaled here. Costs money, once.
@@ -96,13 +98,17 @@ class StabilityAIClient:
             negative_prompt: what not to show.
             seed: one that follows from everything else if not given.
             global_style: as `generate_images_batch`.
+            overwrite: buy again what was made.
+            resubmit: buy again what nobody knows whether it was paid; it may be paid twice.
             options: further parameters of the model: `style_preset`, `cfg_scale` ...
 
         Raises:
-            WrongInput: nothing was paid. GenerationFailed, PaymentUnknown: its `paid` tells.
+            WrongInput: nothing was paid. GenerationFailed: its `paid` tells.
+            PaymentUnknown: nobody knows; only `resubmit` buys it again.
         """
         said = {"negative_prompt": negative_prompt, "seed": seed, **_size(width, height, options)}
-        (made,) = await self._made([prompt], global_style, said)
+        again = {"overwrite": overwrite, "resubmit": resubmit}
+        (made,) = await self._made([prompt], global_style, said, again)
         if isinstance(made, HoasiError):
             raise made
         return made
@@ -115,6 +121,8 @@ class StabilityAIClient:
         *,
         width: int = 1920,
         height: int = 1080,
+        overwrite: bool = False,
+        resubmit: bool = False,
         **options: Any,
     ) -> list[bytes | None]:
         """A picture of each prompt, in their order, made together; None where one failed (`problems` says why).
@@ -126,31 +134,39 @@ class StabilityAIClient:
             max_concurrent: at most so many at once, for this batch.
             width: as `generate_image`.
             height: as `generate_image`.
+            overwrite: as `generate_image`, for every one of them.
+            resubmit: likewise.
             options: further parameters of the model.
 
         Raises:
             WrongInput: one of them cannot be made as it stands; nothing was paid for any.
         """
-        made = await self._made(prompts, global_style, _size(width, height, options), max_concurrent) if prompts else []
+        said, again = _size(width, height, options), {"overwrite": overwrite, "resubmit": resubmit}
+        made = await self._made(prompts, global_style, said, again, max_concurrent) if prompts else []
         self.problems = tuple(one if isinstance(one, HoasiError) else None for one in made)
         return [None if isinstance(one, HoasiError) else one for one in made]
 
     async def _made(
-        self, prompts: Sequence[str], style: object, said: dict[str, Any], most: int | None = None
+        self,
+        prompts: Sequence[str],
+        style: object,
+        said: dict[str, Any],
+        again: dict[str, Any],
+        most: int | None = None,
     ) -> list[bytes | HoasiError]:
         """The bytes of each, or why there are none."""
         if most is not None or self._studio is None:
             place = self._place if most is None else at_once(self._place, most)
             async with Studio(**place) as studio:
-                return await self._through(studio, prompts, style, said)
-        return await self._through(self._studio, prompts, style, said)
+                return await self._through(studio, prompts, style, said, again)
+        return await self._through(self._studio, prompts, style, said, again)
 
     async def _through(
-        self, studio: Studio, prompts: Sequence[str], style: object, said: dict[str, Any]
+        self, studio: Studio, prompts: Sequence[str], style: object, said: dict[str, Any], again: dict[str, Any]
     ) -> list[bytes | HoasiError]:
         facts = {**global_style.said(style).facts, **said, "provider": PROVIDER, "model": self._model}
         requests = tuple(Request(**facts, prompt=clean(text), origin="hoasi.stability") for text in prompts)
-        batch = await studio.begin(Ask(requests=requests, output_dir=FOLDER))
+        batch = await studio.begin(Ask(requests=requests, output_dir=FOLDER, **again))
         self.warnings = (await studio.wait(batch)).warnings
         root = studio.settings.workspace
         return [_content(made, root) for made in studio.generations(batch.ids)]

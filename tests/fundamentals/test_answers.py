@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+import sqlite3
 import unicodedata
+from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,7 @@ from calls import OpenStudio, fault, harm, one, until
 from hoasi import Ask, Studio
 from hoasi.answers import Reply
 from hoasi.errors import BudgetExceeded, HoasiError, KeyMissing, NotFound, NotSupported, PathRefused, WrongInput
+from hoasi.ledger_rows import month_began
 from hoasi.messages import explain
 from hoasi.records import Request, Scene
 from hoasi.sandbox import Sandbox
@@ -127,6 +131,7 @@ async def test_a_dry_run_names_what_the_real_run_makes(open_studio: OpenStudio, 
         ({"HOASI_MAX_IMAGES": "2"}, "budget_call_images"),
         ({"HOASI_JOB_MAX_COST_USD": "0.1"}, "budget_job_usd"),
         ({"HOASI_JOB_MAX_IMAGES": "0"}, "budget_job_images"),
+        ({"HOASI_MONTH_MAX_COST_USD": "0.1"}, "budget_month_usd"),
     ],
     ids=str,
 )
@@ -171,6 +176,33 @@ async def test_a_job_limit_counts_earlier_calls_and_unknowns(open_studio: OpenSt
             await studio.resolve(unknown.id, "resubmit")
         (studio.settings.workspace / "jobs" / "job-2").mkdir()
         assert (await studio.generate(one("other", job_id="job-2"))).generations[0].state == "succeeded"
+
+
+async def test_a_month_s_limit_counts_every_job_of_this_month(open_studio: OpenStudio, sandbox: Sandbox) -> None:
+    """All jobs together, sent since the first of the month; earlier months are over, free work fits."""
+    async with open_studio(HOASI_MONTH_MAX_COST_USD="0.08") as studio:
+        for name in ("job-2", "job-3"):
+            (studio.settings.workspace / "jobs" / name).mkdir()
+        old = (await studio.generate(one("a"))).generations[0]
+        await studio.generate(one("b", job_id="job-2"))
+        with pytest.raises(BudgetExceeded) as refused:
+            await studio.generate(one("c", job_id="job-3"))
+        assert (await studio.generate(one("d", provider="local"))).generations[0].state == "succeeded"
+        with closing(sqlite3.connect(studio.settings.home / "ledger.db")) as db, db:
+            db.execute("UPDATE generation SET submitted_at = submitted_at - 31 * 86400 WHERE id = ?", (old.id,))
+        assert (await studio.generate(one("c", job_id="job-3"))).generations[0].state == "succeeded"
+    assert refused.value.key == "budget_month_usd"
+    assert sandbox.stats()["submissions"] == 3
+
+
+@pytest.mark.parametrize(
+    ("at", "began"),
+    [("2026-11-30T23:59:59", "2026-11-01"), ("2026-12-01T00:00:00", "2026-12-01"), ("2027-01-31T12:00", "2027-01-01")],
+)
+def test_months_begin_in_utc(at: str, began: str) -> None:
+    """The same moment for every machine, wherever it stands."""
+    moments = [datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp() for text in (at, began)]
+    assert month_began(moments[0]) == moments[1]
 
 
 @pytest.mark.parametrize("limit", [-0.01, math.nan])

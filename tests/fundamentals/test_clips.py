@@ -77,6 +77,23 @@ def log(root: Path) -> list[dict[str, Any]]:
     return rows
 
 
+async def test_a_clip_of_a_picture_that_was_made_anew_is_another_clip(
+    faces: tuple[str, str], open_studio: OpenStudio, sandbox: Sandbox
+) -> None:
+    """The swap is bought again; swap and animate then films the new picture, once, and never shows the old one."""
+    async with open_studio() as studio:
+        first = await studio.generate(both(faces))
+        await studio.generate(asked(swap(faces), overwrite=True))
+        again = await studio.generate(both(faces))
+        last = await studio.generate(both(faces))
+        clip = studio.generations([again.generations[1].id])[0]
+    assert states(again) == ["skipped_existing", "succeeded"]
+    assert states(last) == ["skipped_existing", "skipped_existing"]
+    assert last.generations[1].id == again.generations[1].id != first.generations[1].id
+    assert clip.planned.inputs[0].promised_by == again.generations[0].id != first.generations[0].id
+    assert sandbox.stats()["submissions"] == 4
+
+
 async def test_swap_and_animate_is_one_call_with_two_purchases(
     faces: tuple[str, str], open_studio: OpenStudio, sandbox: Sandbox, workspace: Path
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,26 @@ async def test_what_waits_in_the_queue_is_resumed(open_studio: OpenStudio, sandb
         reply = await studio.resume()
     assert [e.state for e in reply.generations] == ["succeeded"] * 4
     assert sandbox.stats()["submissions"] == 4
+
+
+@pytest.mark.parametrize("provider", ["fal", "stability"])
+async def test_a_ledger_that_cannot_be_written_takes_nothing_away(
+    provider: str, open_studio: OpenStudio, fal: str, sandbox: Sandbox, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Locked by another program just when a receipt, or the paid picture itself, comes in: it waits, and is kept."""
+    monkeypatch.setattr("hoasi.ledger.BUSY_S", 0.05)
+    sandbox.faults.add(fault("submit", "slow", value=0.3))
+    async with open_studio(STABILITY_API_KEY="sk-stability-1234567", HOASI_STABILITY_URL=fal) as studio:
+        batch = await studio.begin(one(provider=provider))
+        await until(lambda: sandbox.stats()["posts_received"] == 1)
+        other = sqlite3.connect(workspace / ".hoasi" / "ledger.db", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        await until(lambda: sandbox.stats()["submissions"] == 1)
+        await asyncio.sleep(0.6)
+        other.close()
+        reply = await studio.wait(batch, timeout_s=20)
+    assert [(entry.state, entry.paid, len(entry.outputs)) for entry in reply.generations] == [("succeeded", "yes", 1)]
+    assert sandbox.stats()["submissions"] == 1
 
 
 @pytest.mark.parametrize("kind", BROKEN)

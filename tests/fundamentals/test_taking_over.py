@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import wave
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import anyio
 import pytest
 
-from calls import OpenStudio, fal_environ, fault, one, person
+from calls import OpenStudio, fal_environ, fault, one, person, until
 from fundamentals.test_clips import asked
 from hoasi import Studio, artifacts, consent, flow
 from hoasi.answers import Reply
@@ -118,6 +119,26 @@ async def test_what_never_came_in_is_not_moved(
     sandbox.faults.add(*[fault("submit", "5xx", model="kling/images/omni-image")] * 9)
     reply = await made(workspace, both(fal), swap())
     assert [(entry.provider, entry.paid) for entry in reply.generations] == [("kling", "no")]
+    assert sandbox.stats()["submissions"] == 0
+
+
+@pytest.mark.usefixtures("faces")
+@pytest.mark.parametrize("then", [[], ["429"]])
+async def test_what_left_is_not_moved_by_another_process(
+    then: list[str], workspace: Path, fal: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reply was lost, perhaps refused when sent again, and the process ended: the next one knows that it left."""
+    monkeypatch.setattr(flow, "ARRIVAL_S", 0.0)
+    monkeypatch.setattr(flow, "backoff_s", lambda *_: 30.0)
+    for tries, kind in enumerate(["5xx", *then], 1):
+        sandbox.faults.add(fault("submit", kind, model="kling/images/omni-image"))
+        async with Studio(workspace, environ=both(fal)) as studio:
+            batch = await studio.begin(asked(swap(), consent="Tôi đồng ý."))
+            row = partial(studio.generations, batch.ids)
+            await until(lambda: (row()[0].tries, row()[0].state) == (tries, "queued"))  # noqa: B023  (called at once)
+    monkeypatch.setattr(flow, "backoff_s", lambda *_: 0.02)
+    reply = await made(workspace, both(fal, HOASI_KLING_URL=NOWHERE), swap())
+    assert [(entry.provider, entry.state, entry.paid) for entry in reply.generations] == [("kling", "failed", "no")]
     assert sandbox.stats()["submissions"] == 0
 
 

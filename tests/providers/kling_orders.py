@@ -56,7 +56,8 @@ def of_clip(wanted: Order, clip_id: str, *, url: str = "") -> Order:
     """The same order about a clip that Kling made."""
     remote = Remote(provider="kling", id=clip_id, url=url)
     items = [
-        item.model_copy(update={"remote": remote}) if item.role == "video" else item for item in wanted.planned.inputs
+        item.model_copy(update={"remote": remote, "written": clip_id}) if item.role == "video" else item
+        for item in wanted.planned.inputs
     ]
     plan = wanted.planned.model_copy(update={"inputs": tuple(items)})
     return replace(wanted, planned=plan, sent=tuple(map(sent, items)))

@@ -30,6 +30,7 @@ from hoasi.providers.kling import (
 )
 from hoasi.providers.kling.routes import ROUTES
 from hoasi.providers.kling.words import every
+from hoasi.record import Operation
 from hoasi.sandbox import Sandbox
 from hoasi.street import Street
 from hoasi.wire import Wire
@@ -254,8 +255,10 @@ def test_the_person_comes_before_the_garment() -> None:
     """A try-on takes exactly two pictures and no prompt; one too few is refused unsent."""
     model = "kolors-virtual-try-on-v1-5/try-on"
     assert try_on.body(order(model, references=2)) == {"human_image": RAW, "cloth_image": RAW}
-    with pytest.raises(NotSupported, match="try_on_pictures"):
-        try_on.body(order(model, references=1))
+    one_short = order(model, references=1)
+    for tried in (lambda: try_on.body(one_short), lambda: KLING.settle(one_short.planned, {})):
+        with pytest.raises(NotSupported, match="try_on_pictures"):
+            tried()
     with pytest.raises(NotSupported, match="parameter_not_supported"):
         order(model, references=2, prompt="a red coat")
 
@@ -441,11 +444,24 @@ def test_what_goes_not_together_is_said_before(model: str, roles: Any, asked: di
 async def test_what_only_the_translator_sees_is_refused_unsent(
     wanted: Order, key: str, wire: Wire, sandbox: Sandbox
 ) -> None:
-    """A clip without an address, one picture too many, words that do not fit: nothing leaves."""
+    """A clip without an address, one picture too many, words that do not fit: nothing leaves, and planning says so."""
     with pytest.raises(NotSupported) as refused:
         await KLING.submit(wire, wanted)
     assert (refused.value.key, refused.value.paid) == (key, "no")
     assert sandbox.stats()["requests"] == []
+    with pytest.raises(NotSupported, match=key):
+        KLING.settle(wanted.planned, {})
+
+
+@pytest.mark.parametrize(("card", "operation"), KINDS, ids=lambda value: getattr(value, "id", value))
+def test_planning_takes_what_can_be_sent(card: Card, operation: Operation) -> None:
+    """Also what is not there yet: nothing is known of the result of another request, so nothing is held against it."""
+    for plan in variants(card, operation):
+        nothing = {"promise": "0" * 64, "written": "", "remote": None, "duration_s": 0.0}
+        promised = tuple(item.model_copy(update=nothing) for item in plan.inputs)
+        for inputs in (plan.inputs, promised):
+            settled = plan.model_copy(update={"inputs": inputs})
+            assert KLING.settle(settled, {}) is settled
 
 
 async def test_a_long_clip_needs_the_persons_turn(wire: Wire, sandbox: Sandbox) -> None:
@@ -460,6 +476,8 @@ async def test_a_long_clip_needs_the_persons_turn(wire: Wire, sandbox: Sandbox) 
     ]
     with pytest.raises(NotSupported, match="input_too_long"):
         await KLING.submit(wire, order_of(longer[0]))
+    with pytest.raises(NotSupported, match="input_too_long"):
+        KLING.settle(longer[0], {})
     assert sandbox.stats()["submissions"] == 0
     assert await accepted(wire, order_of(longer[1]))
 

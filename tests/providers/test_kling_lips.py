@@ -164,6 +164,10 @@ async def test_times_that_do_not_fit_are_refused_before_the_look(
     with pytest.raises(NotSupported) as refused:
         await KLING.submit(wire, sounding(order(LIPS, options=asked), seconds))
     assert (refused.value.key, refused.value.paid) == ("sound_does_not_fit", "no")
+    given = sounding(order(LIPS, options=asked), seconds)
+    planned = given.planned.model_copy(update={"inputs": tuple(sent.item for sent in given.sent)})
+    with pytest.raises(NotSupported, match="sound_does_not_fit"):
+        KLING.settle(planned, {})
     assert sandbox.stats()["requests"] == []
 
 

@@ -6,10 +6,12 @@ import json
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
+from PIL import Image
 from starlette.applications import Starlette
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
@@ -17,7 +19,7 @@ from starlette.routing import Route
 
 from calls import OpenStudio, fault, one, person
 from contract import ProviderContract, fullest, picture, planned
-from hoasi import Ask
+from hoasi import Ask, Studio, flow
 from hoasi.addresses import origin_of
 from hoasi.catalogue import Card, load
 from hoasi.errors import (
@@ -36,9 +38,10 @@ from hoasi.errors import (
 from hoasi.providers import replicate_replies
 from hoasi.providers._outcomes import Order, Pending, Ready, Sent, TryAgain
 from hoasi.providers.replicate import Replicate
+from hoasi.providers.replicate_lost import Lost
 from hoasi.providers.replicate_results import outputs
 from hoasi.providers.replicate_schema import describe
-from hoasi.records import Planned, Request
+from hoasi.records import Generation, Planned, Request, State
 from hoasi.sandbox import Fault, Sandbox, serving
 from hoasi.sandbox import replicate as mirror
 from hoasi.sandbox.replicate_models import SDXL
@@ -75,15 +78,20 @@ async def wire(fal: str, sandbox: Sandbox, maker: Replicate) -> AsyncIterator[Wi
     await street.close()
 
 
-def order(model: str = FLUX, *, references: int = 0, created_s: float | None = None, **asked: object) -> Order:
-    return order_of(planned(load("replicate").card(model), references=references, **asked), created_s)
+def order(model: str = FLUX, *, references: int = 0, age_s: float | None = 0.0, **asked: object) -> Order:
+    return order_of(planned(load("replicate").card(model), references=references, **asked), age_s)
 
 
-def order_of(plan: Planned, created_s: float | None = None) -> Order:
-    """A plan whose inputs were uploaded, ordered now or at another time."""
-    made_ms = int((time.time() if created_s is None else created_s) * 1000)
+def order_of(plan: Planned, age_s: float | None = 0.0) -> Order:
+    """A plan whose inputs were uploaded, sent so long ago."""
     sent = tuple(Sent(item, url=url) for item, url in zip(plan.inputs, PICTURES, strict=False))
-    return Order(plan, sent, f"img-123-{made_ms:x}")
+    return Order(plan, sent, "img-123-19a9f0c0000", age_s=age_s)
+
+
+def beside(plan: Planned, receipt: dict[str, Any] | None = None) -> Generation:
+    """Another order of this workspace: with its receipt, or still without."""
+    state = State.SUBMITTING if receipt is None else State.RUNNING
+    return Generation(id="img-456", planned=plan, attempt=1, state=state, handle=receipt, created_at=1.0)
 
 
 async def given(maker: Replicate, wire: Wire, wanted: Order, sandbox: Sandbox) -> dict[str, Any]:
@@ -427,7 +435,7 @@ async def test_a_lost_receipt_is_found_by_its_input(
     wanted = order(references=1)
     await lost(maker, wire, sandbox, wanted)
     bought = [(await maker.submit(wire, order(seed=seed))).receipt["id"] for seed in range(4)]
-    found = await maker.find(wire, Order(wanted.planned, (), wanted.id))
+    found = await maker.find(wire, replace(wanted, sent=()))
     assert found is not None
     assert found.receipt["id"] not in bought
     assert len((await maker.collect(wire, found.receipt, Ready())).outputs) == 1
@@ -444,21 +452,84 @@ async def test_what_never_arrived_is_not_found(maker: Replicate, wire: Wire, san
 async def test_what_is_older_than_the_order_is_not_it(maker: Replicate, wire: Wire) -> None:
     """The same input was bought long before: that was another purchase."""
     await maker.submit(wire, order())
-    assert await maker.find(wire, order(created_s=time.time() + 3600)) is None
-    assert await maker.find(wire, order(created_s=time.time() + 60)) is not None
+    assert await maker.find(wire, order(age_s=-3600.0)) is None
+    assert await maker.find(wire, order(age_s=60.0)) is not None
 
 
-@pytest.mark.parametrize("why", ["no seed", "two fit", "input gone", "no id"])
-async def test_what_cannot_be_told_stays_unknown(why: str, maker: Replicate, wire: Wire, sandbox: Sandbox) -> None:
-    """A model without seed, two that fit, inputs that are gone, an order without time: nobody guesses."""
-    wanted = order(BANANA) if why == "no seed" else order()
-    await maker.submit(wire, wanted)
-    if why == "two fit":
-        await maker.submit(wire, wanted)
+def test_the_lists_own_clock_counts() -> None:
+    """How long ago it was sent, from what the list's clock shows, and two minutes more; without it nobody can tell."""
+    wanted = Lost(FLUX, {}, 10.0, frozenset(), is_seed_own=True)
+    assert wanted.since(Reply(200, {"date": "Sat, 21 Nov 2026 10:00:00 +0700"}, b"")) == "2026-11-21T02:57:50"
+    for headers in ({}, {"date": "yesterday"}):
+        with pytest.raises(PaymentUnknown):
+            wanted.since(Reply(200, headers, b""))
+
+
+@pytest.mark.parametrize(
+    "why",
+    [
+        "no seed",
+        "two fit",
+        "two on two pages",
+        "input gone",
+        "no time",
+        "another's seed",
+        "a double",
+        "another version",
+    ],
+)
+async def test_what_cannot_be_told_stays_unknown(
+    why: str, maker: Replicate, wire: Wire, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No seed, or one that others may have chosen too; several that fit; nothing to compare: nobody guesses."""
+    wanted = order(BANANA) if why == "no seed" else order(age_s=None if why == "no time" else 0.0)
+    bought = wanted = order(references=1, seed=7) if why == "another's seed" else wanted
+    if why == "another's seed":  # the same words and seed, other pictures, of another workspace
+        bought = replace(wanted, sent=tuple(replace(sent, url=PICTURES[9]) for sent in wanted.sent))
+    for _ in range(2 if why.startswith("two") else 1):
+        await maker.submit(wire, bought)
+    if why == "two on two pages":
+        monkeypatch.setattr(mirror, "PAGE", 1)
     if why == "input gone":
         sandbox.change(forget_after_s=0)
+    version = order(seed=8).planned.model_copy(update={"model": f"{FLUX}:{'a' * 64}"})
+    others = {"a double": (beside(wanted.planned),), "another version": (beside(version),)}.get(why, ())
     with pytest.raises(PaymentUnknown):
-        await maker.find(wire, Order(wanted.planned, (), "" if why == "no id" else wanted.id))
+        await maker.find(wire, replace(wanted, sent=(), others=others))
+
+
+async def test_what_belongs_to_another_is_passed_over(maker: Replicate, wire: Wire) -> None:
+    """Its receipt is known here: the lost one is another, or never arrived."""
+    wanted = order()
+    others = (beside(wanted.planned, (await maker.submit(wire, wanted)).receipt),)
+    assert await maker.find(wire, replace(wanted, others=others)) is None
+    mine = await maker.submit(wire, wanted)
+    found = await maker.find(wire, replace(wanted, others=others))
+    assert found is not None
+    assert found.receipt["id"] == mine.receipt["id"]
+
+
+async def test_who_would_look_different_is_no_double(maker: Replicate, wire: Wire) -> None:
+    """Others without receipt whose seed or model is another one leave no doubt; a chosen seed does, with the input."""
+    wanted = order(seed=7)
+    await maker.submit(wire, wanted)
+    others = [beside(order(seed=8).planned), beside(order(SCHNELL, seed=7).planned)]
+    assert await maker.find(wire, replace(wanted, others=tuple(others))) is not None
+
+
+@pytest.mark.parametrize("kind", ["5xx", "validation"])
+async def test_what_is_unclear_is_looked_for_as_it_was_sent(
+    kind: str, maker: Replicate, wire: Wire, sandbox: Sandbox
+) -> None:
+    """The schema is not read anew for it, lest another one finds nothing; after a plain refusal it is."""
+    sandbox.faults.add(fault("submit", kind), fault("token", "5xx", after=1))
+    with pytest.raises(PaymentUnknown if kind == "5xx" else ProviderRefused):
+        await maker.submit(wire, order())
+    if kind == "5xx":
+        assert await maker.find(wire, order()) is None
+    else:
+        with pytest.raises(ProviderUnreachable):
+            await maker.submit(wire, order())
 
 
 async def test_a_list_that_does_not_answer_is_asked_again(maker: Replicate, wire: Wire, sandbox: Sandbox) -> None:
@@ -500,6 +571,74 @@ async def test_a_lost_reply_is_paid_once(
         made = await studio.generate(one(provider="replicate", aspect_ratio="9:16"))
     assert made.generations[0].state == "succeeded"
     assert (sandbox.stats()["submissions"], sandbox.stats()["duplicates"]) == (1, 0)
+
+
+async def test_a_refusal_is_no_reason_to_look_for_anything(
+    open_studio: OpenStudio, environ: dict[str, str], sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """Refused when it was sent first: what another workspace just bought with the same words is not taken for it."""
+    (tmp_path / "other" / "jobs" / "job-1").mkdir(parents=True)
+    async with Studio(tmp_path / "other", environ=environ) as studio:
+        await studio.generate(one(provider="replicate"))
+    sandbox.faults.add(fault("submit", "validation"))
+    async with open_studio(**environ) as studio:
+        (entry,) = (await studio.generate(one(provider="replicate"))).generations
+    assert (entry.state, entry.paid) == ("failed", "no")
+
+
+async def test_a_refusal_of_what_is_sent_again_is_looked_into(
+    open_studio: OpenStudio, environ: dict[str, str], sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, quick: object
+) -> None:
+    """The first one was listed late: it is found all the same."""
+    monkeypatch.setattr(flow, "ARRIVAL_S", 0.0)
+    sandbox.faults.add(fault("submit", "lost_reply"), fault("submit", "validation"))
+    find, looked = Replicate.find, list[Order]()
+
+    async def late(maker: Replicate, wire: Wire, wanted: Order) -> Any:
+        looked.append(wanted)
+        return await find(maker, wire, wanted) if len(looked) > 1 else None
+
+    monkeypatch.setattr(Replicate, "find", late)
+    async with open_studio(**environ) as studio:
+        (entry,) = (await studio.generate(one(provider="replicate"))).generations
+    assert (entry.state, entry.paid, sandbox.stats()["submissions"]) == ("succeeded", "yes", 1)
+    assert (looked[1].age_s or 0.0) > (looked[0].age_s or 0.0)
+
+
+@pytest.mark.parametrize(("kind", "state"), [("lost_reply", "unknown"), ("reset", "succeeded")])
+async def test_another_picture_is_another_order(
+    kind: str, state: str, open_studio: OpenStudio, environ: dict[str, str], sandbox: Sandbox, workspace: Any,
+    monkeypatch: pytest.MonkeyPatch, quick: object,
+) -> None:  # fmt: skip
+    """The same words and seed with two pictures: the second, its reply lost, never gets what was made of the first."""
+    monkeypatch.setattr(flow, "ARRIVAL_S", 0.0)
+    Image.new("RGB", (600, 600), "red").save(workspace / "a.png")
+    Image.new("RGB", (600, 600), "blue").save(workspace / "b.png")
+    async with open_studio(**environ) as studio:
+        first = await studio.generate(one(provider="replicate", seed=7, references=("a.png",), no_faces=True))
+        sandbox.faults.add(fault("submit", kind))
+        second = await studio.generate(one(provider="replicate", seed=7, references=("b.png",), no_faces=True))
+        made = studio.generations([reply.generations[0].id for reply in (first, second)])
+    assert [one.state for one in made] == ["succeeded", state]
+    assert (made[1].handle or {}).get("id") != (made[0].handle or {})["id"]
+    assert sandbox.stats()["submissions"] == 2
+
+
+@pytest.mark.parametrize("kind", ["lost_reply", "reset"])
+async def test_an_overwrite_never_gets_the_earlier_picture(
+    kind: str, open_studio: OpenStudio, environ: dict[str, str], sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch,
+    quick: object,
+) -> None:  # fmt: skip
+    """Bought again at once, its reply lost: it is found, or sent again; the earlier one's stays its own."""
+    monkeypatch.setattr(flow, "ARRIVAL_S", 0.0)
+    async with open_studio(**environ) as studio:
+        first = await studio.generate(one(provider="replicate"))
+        sandbox.faults.add(fault("submit", kind))
+        second = await studio.generate(one(provider="replicate", overwrite=True))
+        made = studio.generations([reply.generations[0].id for reply in (first, second)])
+    assert [one.state for one in made] == ["succeeded", "succeeded"]
+    assert len({(one.handle or {})["id"] for one in made}) == 2
+    assert sandbox.stats()["submissions"] == 2
 
 
 async def test_a_person_in_a_clip_goes_the_whole_way(

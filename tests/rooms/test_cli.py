@@ -78,7 +78,14 @@ WRONG = [
     ("models --json --provider fall", "provider_unknown"),
     ("serve --json --http --host 0.0.0.0", "host_not_loopback"),
     ("serve --json --http --port 70000", "usage_value_bad"),
-    ("serve --json --conformance", "conformance_needs_http"),
+    ("serve --json --conformance", "serve_needs_http"),
+    ("serve --json --tokens t.toml", "serve_needs_http"),
+    ("serve --json --http --allow-host a.example", "serve_needs_tokens"),
+    ("serve --json --http --tokens nobody.toml", "tokens_missing"),
+    ("token --json", "usage_command_missing"),
+    ("token add --json mai --tokens t.toml --month-usd nan", "setting_not_number"),
+    ("token add --json Mai.Lan --tokens t.toml", "token_name"),
+    ("token revoke --json mai --tokens t.toml", "token_unknown"),
     ("sandbox --json --fault submit:explode", "fault_bad"),
     ("sandbox --json --slots 0", "sandbox_setting_bad"),
     ("consent --json", "usage_command_missing"),
@@ -89,8 +96,11 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("words", "key"), WRONG, ids=[words for words, _ in WRONG])
-def test_a_wrong_call_is_one_object_in_the_readers_language(words: str, key: str, workspace: Path) -> None:
+def test_a_wrong_call_is_one_object_in_the_readers_language(
+    words: str, key: str, workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Every wrong call exits 2 with one JSON object: Vietnamese unless English is asked for; nothing was paid."""
+    monkeypatch.chdir(tmp_path)
     for lang in LANGUAGES:
         given = [*shlex.split(words), *(["--lang", lang] if "--lang" not in words else [])]
         result = hoasi(*given, "--workspace", str(workspace)) if key != "usage_command_missing" else hoasi(*given)
@@ -155,6 +165,18 @@ def test_an_env_file_may_lie_outside_the_workspace(workspace: Path, tmp_path: Pa
         result = hoasi(*words, "--workspace", str(workspace), "--json")
         assert {m["key_present"] for m in one_object(result)["models"] if m["provider"] == "fal"} == {True}
         assert SECRET not in result.output
+
+
+def test_a_token_is_shown_once_and_can_be_taken_back(workspace: Path, tmp_path: Path) -> None:
+    """Whoever lists them sees names, workspaces and limits, never a token."""
+    file = str(tmp_path / "tokens.toml")
+    words = ("--tokens", file, "--workspace", str(workspace), "--json")
+    token = one_object(hoasi("token", "add", "mai", "--month-usd", "0", *words))["token"]
+    listed = hoasi("token", "list", *words)
+    assert token not in listed.output
+    assert one_object(listed)["tokens"] == [{"name": "mai", "workspace": str(workspace), "month_usd": 0.0}]
+    assert hoasi("token", "revoke", "mai", *words).exit_code == 0
+    assert one_object(hoasi("token", "list", *words))["tokens"] == []
 
 
 # ---------------------------------------------------------------------- help

@@ -6,12 +6,14 @@ import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hoasi.catalogue import load
 from hoasi.errors import LostOwnership, NotFound, WrongInput
 from hoasi.ledger import Ledger
+from hoasi.ledger_rows import sent_beside
 from hoasi.opening import open_all
 from hoasi.planning import Site, plan_request
 from hoasi.records import OPEN_STATES, Generation, Problem, Request, State
@@ -93,6 +95,41 @@ def test_a_forgotten_submission_gives_its_place_back(ledger: Ledger) -> None:
     assert ledger.take_place(second.id, "me", "fal", 1, 1) is None
     ledger.save(first.id, "me", owner=None)
     assert ledger.take_place(second.id, "me", "fal", 1, 1) is not None
+
+
+def test_what_left_before_keeps_the_time_of_its_first_sending(ledger: Ledger) -> None:
+    """Sent again because its reply was lost; what had ended and is drawn again is sent anew."""
+    lost, drawn = queued(ledger, "a"), queued(ledger, "b")
+    ledger.save(lost.id, "me", submitted_at=5.0)
+    ledger.save(drawn.id, "me", submitted_at=5.0, finished_at=6.0)
+    again, anew = (ledger.take_place(one.id, "me", "fal", 1, 9) for one in (lost, drawn))
+    assert again is not None
+    assert anew is not None
+    assert (again.submitted_at, (anew.submitted_at or 0.0) > 6.0) == (5.0, True)
+
+
+def test_what_could_be_mistaken_for_a_lost_order(ledger: Ledger) -> None:
+    """Others with a receipt, or perhaps one, that had not ended long before it was sent; nothing unpaid."""
+    rows: dict[str, dict[str, Any]] = {
+        "itself": {"state": State.SUBMITTING},
+        "being sent": {"state": State.SUBMITTING},
+        "sent again": {"state": State.QUEUED},
+        "running": {"state": State.RUNNING, "handle": {"id": "1"}, "submitted_at": 1.0},
+        "made just before": {"state": State.SUCCEEDED, "handle": {"id": "2"}, "finished_at": 4900.0, "paid": "yes"},
+        "unknown": {"state": State.UNKNOWN, "finished_at": 5100.0, "paid": "unknown"},
+        "given up": {"state": State.CANCELLED, "finished_at": 4900.0, "paid": "unknown"},
+        "made long before": {"state": State.SUCCEEDED, "handle": {"id": "3"}, "finished_at": 4000.0, "paid": "yes"},
+        "refused": {"state": State.FAILED, "finished_at": 5100.0},
+        "never sent": {"state": State.QUEUED, "submitted_at": None},
+        "elsewhere": {"state": State.RUNNING, "handle": {"id": "4"}, "provider": "kling"},
+    }
+    made = {name: queued(ledger, name).id for name in rows}
+    saved = {name: ledger.save(made[name], "me", **{"submitted_at": 5000.0, **row}) for name, row in rows.items()}
+    with ledger.transaction() as db:
+        found = {one.id for one in sent_beside(db, saved["itself"])}
+    assert [name for name in rows if made[name] in found] == [
+        "being sent", "sent again", "running", "made just before", "unknown", "given up",
+    ]  # fmt: skip
 
 
 def test_a_late_receipt_is_kept(ledger: Ledger) -> None:

@@ -12,6 +12,7 @@ from PIL import Image
 
 from calls import fault, files
 from hoasi.errors import HoasiError, KeyMissing, PaymentUnknown
+from hoasi.messages import explain
 from hoasi.sandbox import Sandbox
 from hoasi.stability import StabilityAIClient
 
@@ -83,6 +84,25 @@ async def test_a_lost_reply_is_told_and_not_sent_again(client: StabilityAIClient
             await client.generate_image("a lighthouse")
         assert lost.value.paid == "unknown"
     assert sandbox.stats()["posts_received"] == 1
+    with pytest.raises(PaymentUnknown):
+        await client.generate_image("a lighthouse", overwrite=True)
+    assert sandbox.stats()["posts_received"] == 1
+
+
+async def test_a_callers_word_buys_again(client: StabilityAIClient, sandbox: Sandbox) -> None:
+    """`resubmit` what nobody knows, `overwrite` what is there; the batch takes both words too."""
+    sandbox.faults.add(fault("submit", "lost_reply", times=2))
+    with pytest.raises(PaymentUnknown) as lost:
+        await client.generate_image("a lighthouse")
+    assert "resubmit=True" in explain(lost.value.problem()).fix
+    assert await client.generate_images_batch(["a boat"]) == [None]
+    made = await client.generate_image("a lighthouse", resubmit=True)
+    (boat,) = await client.generate_images_batch(["a boat"], resubmit=True)
+    assert (size(made)[0], size(boat)[0], sandbox.stats()["submissions"]) == ("PNG", "PNG", 4)
+    assert await client.generate_image("a lighthouse", resubmit=True) == made
+    await client.generate_image("a lighthouse", overwrite=True)
+    await client.generate_images_batch(["a boat"], overwrite=True)
+    assert sandbox.stats()["submissions"] == 6
 
 
 @pytest.mark.parametrize(

@@ -18,11 +18,13 @@ from calls import content, fal_environ, fault, until
 from hoasi import Ask, Studio
 from hoasi.cli.app import app
 from hoasi.errors import BudgetExceeded, ContentBlocked, HoasiError, NotFound, PaymentUnknown, WrongInput
+from hoasi.messages import explain
 from hoasi.sandbox import Sandbox, serving_in_thread
 from hoasi.scenes import ImageGenerator, Picture, source_of
 
 ROOT = Path(__file__).parents[2]
 FLUX = "fal-ai/flux/schnell"
+SCENE = "frames/scene-001.png"
 
 
 @pytest.fixture
@@ -177,8 +179,21 @@ def test_a_lost_reply_is_never_bought_again_by_itself(project: Path, url: str, s
         assert (made[0].state, made[0].path, sandbox.stats()["posts_received"]) == ("unknown", None, 3)
     assert content(project / "frames" / "scene-001.png") == before
     write(project, "a kettle")
-    with pytest.raises(PaymentUnknown):
+    with pytest.raises(PaymentUnknown) as lost:
         generator.regenerate_scene(1)
+    assert "resubmit=True" in explain(lost.value.problem()).fix
+    made = generator.regenerate_scene(1, resubmit=True)
+    assert (made.state, made.path, sandbox.stats()["posts_received"]) == ("succeeded", project / SCENE, 4)
+    assert content(project / SCENE) != before
+
+
+def test_what_nobody_knows_is_bought_again_on_the_callers_word(project: Path, url: str, sandbox: Sandbox) -> None:
+    """All that is unknown, and nothing else."""
+    generator = maker(project, url)
+    sandbox.faults.add(fault("submit", "lost_reply"))
+    assert sorted(states(generator.generate_all("planning/scenes.yaml"))) == ["succeeded", "unknown"]
+    made = generator.generate_all("planning/scenes.yaml", resubmit=True)
+    assert (sorted(states(made)), sandbox.stats()["posts_received"]) == (["skipped_existing", "succeeded"], 3)
 
 
 def test_projects_share_no_names_and_pay_once(project: Path, url: str, sandbox: Sandbox) -> None:
@@ -322,6 +337,18 @@ def test_a_script_on_the_command_line(script: Path, workspace: Path, url: str) -
     """`--json` holds the asset records."""
     made = hoasi(workspace, url, "visuals", "generate", "--project", str(script.parent))
     assert [row["file_path"] for row in made["assets"]] == ["projects/p1/image_01.png", "projects/p1/image_02.png"]
+
+
+def test_an_unknown_is_bought_again_on_the_command_line(project: Path, url: str, sandbox: Sandbox) -> None:
+    """Regenerating alone does not, though it makes what was never made: it says what does."""
+    words = ("visuals", "regenerate", "--project", str(project), "--scene", "1", "--provider", "fal")
+    sandbox.faults.add(fault("submit", "lost_reply"))
+    for _ in range(2):
+        (entry,) = hoasi(project, url, *words)["generations"]
+        assert (entry["state"], "--resubmit" in entry["error"]["fix"]) == ("unknown", True)
+    assert sandbox.stats()["posts_received"] == 1
+    (entry,) = hoasi(project, url, *words, "--resubmit")["generations"]
+    assert (entry["state"], sandbox.stats()["posts_received"]) == ("succeeded", 2)
 
 
 @pytest.mark.parametrize(

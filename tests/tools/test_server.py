@@ -25,7 +25,7 @@ from tooling import refused, told
 from hoasi.errors import NotSupported
 from hoasi.sandbox import Sandbox, serving_in_thread
 from hoasi.server import _OneLine, build, serve_http
-from hoasi.tools import _life
+from hoasi.tools import _lives
 
 FRONT_DOOR = Path(__file__).parents[2] / "server.py"
 DOORS = {"server.py": [str(FRONT_DOOR)], "hoasi serve": ["-m", "hoasi.cli", "serve"]}
@@ -258,18 +258,19 @@ async def test_sentences_are_in_the_language_of_the_setting(workspace: Path, mon
 @pytest.mark.anyio
 async def test_waking_waits_for_the_first_answer(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The engine starts by itself, but not before a client was answered."""
-    monkeypatch.setattr(_life, "HEAD_START_S", 600.0)
-    monkeypatch.setattr(_life, "SETTLE_S", 0.0)
+    monkeypatch.setattr(_lives, "HEAD_START_S", 600.0)
+    monkeypatch.setattr(_lives, "SETTLE_S", 0.0)
     ledger_of(workspace)
-    life = _life.Life(workspace, None)
+    lives = _lives.Lives(workspace, None)
+    life = lives.here()
     async with anyio.create_task_group() as group:
-        group.start_soon(life.wake)
+        group.start_soon(lives.wake)
         await anyio.sleep(0.2)
         assert life._studio is None
-        life.answered.set()
+        lives.answered.set()
     assert life._studio is not None
     assert (await life.studio()).start() == []
-    await life.close()
+    await lives.close()
 
 
 @pytest.mark.anyio
@@ -277,21 +278,22 @@ async def test_a_silent_client_does_not_keep_paid_work_waiting(
     workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After a short while the engine starts although nobody said anything."""
-    monkeypatch.setattr(_life, "HEAD_START_S", 0.0)
+    monkeypatch.setattr(_lives, "HEAD_START_S", 0.0)
     ledger_of(workspace)
-    life = _life.Life(workspace, None)
-    await life.wake()
+    lives = _lives.Lives(workspace, None)
+    life = lives.here()
+    await lives.wake()
     assert life._studio is not None
-    await life.close()
+    await lives.close()
 
 
 @pytest.mark.anyio
 async def test_a_workspace_where_nothing_was_made_stays_untouched(workspace: Path) -> None:
     """A server that starts in any folder leaves no trace in it, and loads nothing."""
-    life = _life.Life(workspace, None)
-    life.answered.set()
-    await life.wake()
-    assert life._studio is None
+    lives = _lives.Lives(workspace, None)
+    lives.answered.set()
+    await lives.wake()
+    assert lives.here()._studio is None
     assert not (workspace / ".hoasi").exists()
 
 

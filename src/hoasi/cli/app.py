@@ -27,6 +27,7 @@ from hoasi.cli import (
     show,
     styles,
     swap,
+    token,
     visuals,
 )
 from hoasi.cli.frame import Command, Group, Root, call_of, refuse_silence
@@ -43,6 +44,9 @@ pictures = typer.Typer(
 )
 people = typer.Typer(
     name="avatar", cls=Group, help="help.avatar.group", invoke_without_command=True, callback=refuse_silence
+)
+keys = typer.Typer(
+    name="token", cls=Group, help="help.token.group", invoke_without_command=True, callback=refuse_silence
 )
 
 SHARED = "help.heads.shared"
@@ -88,6 +92,8 @@ AVATAR_COMMANDS: dict[str, Callable[..., Any]] = {
     "show": avatar.show,
 }
 
+TOKEN_COMMANDS: dict[str, Callable[..., Any]] = {"add": token.add, "list": token.list_, "revoke": token.revoke}
+
 for name, function in COMMANDS.items():
     key = f"help.make.{name.replace('-', '_')}" if name in WORKFLOWS else f"help.{name}"
     app.command(name, cls=Command, help=key)(function)
@@ -101,6 +107,9 @@ app.add_typer(looks)
 for name, function in AVATAR_COMMANDS.items():
     people.command(name, cls=Command, help=f"help.avatar.{name}")(function)
 app.add_typer(people)
+for name, function in TOKEN_COMMANDS.items():
+    keys.command(name, cls=Command, help=f"help.token.{name}")(function)
+app.add_typer(keys)
 pictures.command("generate", cls=Command, help="help.visuals.generate")(visuals.generate)
 pictures.command("regenerate", cls=Command, help="help.visuals.regenerate")(visuals.regenerate)
 app.add_typer(pictures)

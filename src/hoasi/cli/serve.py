@@ -7,55 +7,94 @@ import socket
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hoasi import settings
 from hoasi.answers import Reply
 from hoasi.cli.answer import Answer
-from hoasi.cli.frame import call_of
+from hoasi.cli.frame import Call, call_of
 from hoasi.errors import WrongInput
 from hoasi.messages import say
-from hoasi.settings import SANDBOX_PORT
+from hoasi.settings import LOOPBACK, SANDBOX_PORT
 
-LOOPBACK = "127.0.0.1"
+if TYPE_CHECKING:
+    from hoasi.team import Team
 
 
 def serve(
     context: typer.Context,
     *,
     http: Annotated[bool, typer.Option("--http", help="help.serve_http")] = False,
-    host: Annotated[str, typer.Option("--host", help="help.serve_host", metavar="HOST")] = LOOPBACK,
+    host: Annotated[str, typer.Option("--host", help="help.serve_host", metavar="HOST")] = LOOPBACK[0],
     port: Annotated[int, typer.Option("--port", help="help.serve_port", metavar="N")] = 8765,
+    tokens: Annotated[Path | None, typer.Option("--tokens", help="help.serve_tokens", metavar="FILE")] = None,
+    allow_hosts: Annotated[
+        list[str] | None, typer.Option("--allow-host", help="help.serve_allow_host", metavar="NAME")
+    ] = None,
+    allow_origins: Annotated[
+        list[str] | None, typer.Option("--allow-origin", help="help.serve_allow_origin", metavar="URL")
+    ] = None,
     conformance: Annotated[bool, typer.Option("--conformance", help="help.serve_conformance")] = False,
 ) -> None:
-    """Serve MCP until the client leaves. It asks nobody who he is, so it listens on this machine only.
+    """Serve MCP until the client leaves. Without tokens it asks nobody who he is and listens on this machine only.
 
     Raises:
-        NotSupported: a host that others could reach.
-        WrongInput: the port is taken; or conformance is meant without HTTP.
-        NotFound: conformance is meant, and this is no source tree.
+        NotSupported: a host that others could reach, and no tokens.
+        WrongInput: the port is taken, or what needs `--http` without it.
+        NotFound, FileBroken, PathRefused: the tokens, a workspace of theirs, or the conformance fixtures.
     """
     call = call_of(context)
     call.settings()
     _check(port)
-    if conformance and not http:
-        raise WrongInput("conformance_needs_http")
+    if not http and (tokens or allow_hosts or allow_origins or conformance):
+        raise WrongInput("serve_needs_http")
+    with suppress(KeyboardInterrupt):
+        if http:
+            team = _team(tokens, allow_hosts or (), allow_origins or ())
+            _serve_http(call, host, port, team, is_conformance=conformance)
+        else:
+            _serve_stdio(call)
+
+
+def _serve_stdio(call: Call) -> None:
+    from hoasi import server
+
+    if sys.stdin.isatty():
+        _warn_typist()
+    server.serve_stdio(call.workspace, call.env_file)
+
+
+def _serve_http(call: Call, host: str, port: int, team: Team | None, *, is_conformance: bool) -> None:
     from hoasi import server
     from hoasi.extensions import fixtures
 
-    more = fixtures.load() if conformance else None
-    with suppress(KeyboardInterrupt):
-        if http:
-            if host in server.LOOPBACK:
-                _refuse_taken(host, port)
-                shown = f"[{host}]" if ":" in host else host
-                _announce(say("cli.serve.http", url=f"http://{shown}:{port}/mcp"))
-            server.serve_http(call.workspace, call.env_file, port, host, fixtures=more)
-        else:
-            if sys.stdin.isatty():
-                _warn_typist()
-            server.serve_stdio(call.workspace, call.env_file)
+    more = fixtures.load() if is_conformance else None
+
+    if team is not None:
+        team.security(host)
+    if host in LOOPBACK or team is not None:
+        _refuse_taken(host, port)
+        shown = f"[{host}]" if ":" in host else host
+        _announce(say("cli.serve.http" if team is None else "cli.serve.team", url=f"http://{shown}:{port}/mcp"))
+    server.serve_http(call.workspace, call.env_file, port, host, team=team, fixtures=more)
+
+
+def _team(tokens: Path | None, hosts: Sequence[str], origins: Sequence[str]) -> Team | None:
+    """Whoever may call, checked before the door opens."""
+    if tokens is None and not (hosts or origins):
+        return None
+    if tokens is None:
+        raise WrongInput("serve_needs_tokens")
+    from hoasi.team import Team
+    from hoasi.tokens import Tokens
+
+    team = Team(Tokens(tokens), tuple(hosts), tuple(origins))
+    for tenant in team.tokens.tenants():
+        settings.read(tenant.workspace)
+    return team
 
 
 def _refuse_taken(host: str, port: int) -> None:

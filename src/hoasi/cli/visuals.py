@@ -65,9 +65,10 @@ def regenerate(
     output_dir: making.OutputDir = None,
     dry_run: making.DryRun = False,
     max_cost_usd: making.MaxCost = None,
+    resubmit: making.Resubmit = False,
 ) -> Answer:
     """Make the picture of one scene anew, under its old name. It is bought again."""
-    more = {"overwrite": True, "resubmit": False, "max_images": None, "at_once": 1, "scene_ids": (scene,)}
+    more = {"overwrite": True, "max_images": None, "at_once": 1, "scene_ids": (scene,)}
     return _made(call_of(context), {**dict(locals()), **more})
 
 

@@ -17,7 +17,7 @@ from mcp.server.context import CallNext, HandlerResult
 from mcp.types import CallToolRequestParams, CallToolResult
 from pydantic import ValidationError
 
-from hoasi.errors import HoasiError, PathRefused
+from hoasi.errors import HoasiError, WrongInput
 from hoasi.extensions.tasks import Request, Wire, created
 from hoasi.records import State
 from hoasi.tools import MAKES, REGISTRY
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from hoasi.studio import Studio
     from hoasi.tasks import Task
     from hoasi.tools._life import Life
+    from hoasi.tools._lives import Lives
     from hoasi.tools._options import Making
 
 POLL_MS_A_SECOND, SOONEST_MS, LATEST_MS = 100, 1_000, 15_000
@@ -54,7 +55,7 @@ class GenerationTasks:
             return result
         from hoasi import tasks
 
-        studio: Studio = await ctx.lifespan_context.studio()
+        studio = await _life(ctx).studio()
         with studio.engine.ledger.transaction() as db:
             task = tasks.keep(db, params.name, params.arguments or {}, begun[0])
         return created(_working(task, studio))
@@ -68,7 +69,7 @@ class GenerationTasks:
         task = await self._find(ctx, task_id)
         if task is None or task.status != "working":
             return None if task is None else _ended(task)
-        studio: Studio = await ctx.lifespan_context.studio()
+        studio = await _life(ctx).studio()
         if studio.engine.is_at_work(task.batch.ids):
             return _working(task, studio)
         return _ended(_put_down(task, studio, _answer(task, studio, await studio.wait(task.batch, 0))))
@@ -83,7 +84,7 @@ class GenerationTasks:
         if task is not None and task.status == "working":
             from hoasi import tasks
 
-            studio: Studio = await ctx.lifespan_context.studio()
+            studio = await _life(ctx).studio()
             with studio.engine.ledger.transaction() as db:
                 tasks.unwanted(db, task_id)
             studio.engine.stop(task.batch.ids)
@@ -91,18 +92,28 @@ class GenerationTasks:
 
     async def _find(self, ctx: Request, task_id: str) -> Task | None:
         """The row; a workspace in which nothing was ever made is left untouched."""
-        life: Life = ctx.lifespan_context
-        life.speak()
         try:
+            life = _life(ctx)
+            life.speak()
             if not (life.settings.home / "ledger.db").is_file():
                 return None
-        except PathRefused:
+        except WrongInput:  # no workspace, no task
             return None
         from hoasi import tasks
 
-        studio: Studio = await life.studio()
+        studio = await life.studio()
         with studio.engine.ledger.transaction(durable=False) as db:
             return tasks.find(db, task_id)
+
+
+def _life(ctx: Request) -> Life:
+    """The workspace of whoever calls: tasks of others are not there.
+
+    Raises:
+        NotFound, FileBroken: as `Lives.here`.
+    """
+    lives: Lives = ctx.lifespan_context
+    return lives.here()
 
 
 # ---------------------------------------------------------------------- answers

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from hoasi.errors import HoasiError, KeyRejected, NotAccepted, PaymentUnknown, ProviderRefused
 from hoasi.given import Input
 from hoasi.record import Role
-from hoasi.records import Output, Planned
+from hoasi.records import Generation, Output, Planned
 
 if TYPE_CHECKING:
     from hoasi.street import Reply
@@ -38,6 +38,10 @@ class Order:
     id: str = ""
     step: dict[str, Any] | None = None
     callback_url: str = ""
+    age_s: float | None = None
+    """For `find`: how long ago it was sent; None: nobody knows."""
+    others: tuple[Generation, ...] = ()
+    """For `find`: what else of this workspace is there, or may be, and could be mistaken for it."""
     arrived: Callable[[int, Output], Awaitable[None]] | None = field(default=None, repr=False)
     """To be told of each result (its number from 0) that comes before the reply is complete: it is kept at once."""
 

@@ -98,7 +98,7 @@ class Finds(Protocol):
     """Can be asked for a lost receipt."""
 
     async def find(self, wire: Wire, order: Order) -> Handle | None:
-        """The receipt; None: the provider surely never got the request. PaymentUnknown: it cannot tell."""
+        """The receipt, none of `order.others`; None: it surely never arrived. PaymentUnknown: nobody can tell."""
         ...
 
 

@@ -19,8 +19,8 @@ from hoasi.planning import CAPS_S
 from hoasi.providers import replicate_replies
 from hoasi.providers._outcomes import Done, Handle, Order, Pending, Ready
 from hoasi.providers._provider import Way
-from hoasi.providers.replicate_inputs import FIELDS, body, brakes, scalars
-from hoasi.providers.replicate_lost import Lost, look
+from hoasi.providers.replicate_inputs import FIELDS, body, brakes
+from hoasi.providers.replicate_lost import look, lost
 from hoasi.providers.replicate_schema import Schema, describe, named
 from hoasi.record import Medium
 from hoasi.records import Planned
@@ -83,7 +83,8 @@ class Replicate:
         url = wire.url("", "v1/predictions")
         reply = await wire.pay(url, json=body(order, schema), headers=brakes(planned))
         if not reply.is_ok:
-            self._schemas.pop((wire.address, planned.model), None)  # perhaps it is not that any more
+            if reply.status in {404, 422}:  # perhaps it is not that any more; what is unclear is found as it was sent
+                self._schemas.pop((wire.address, planned.model), None)
             raise replicate_replies.refused(reply)
         if not isinstance(reply.fields.get("id"), str):
             raise PaymentUnknown("reply_unclear", provider=self.name, status=reply.status)
@@ -117,16 +118,14 @@ class Replicate:
         return True
 
     async def find(self, wire: Wire, order: Order) -> Handle | None:
-        """The prediction with this very input among those since the order was made.
+        """The prediction with this very input among those since it was sent, unless it is somebody else's.
 
         Raises:
-            PaymentUnknown: several fit, or what could be it can no longer be read.
+            PaymentUnknown: several fit, another order would look the same, or it can no longer be read.
         """
-        planned = order.planned
-        schema = await self._schema(wire, planned.model)
-        wanted = scalars(planned, schema, load(self.name).card(planned.model))
-        found = await look(wire, wire.url("", "v1/predictions"), Lost(order.id, schema.model, wanted))
-        return None if found is None else Handle({"id": found, "model": planned.model})
+        schema = await self._schema(wire, order.planned.model)
+        found = await look(wire, lost(order, schema))
+        return None if found is None else Handle({"id": found, "model": order.planned.model})
 
     async def upload(self, wire: Wire, item: Input, content: bytes) -> str:
         """A file that lives a day; only our account can read it."""

@@ -19,6 +19,7 @@ import asyncio
 import hashlib
 import re
 import time
+from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
@@ -141,7 +142,8 @@ class Desk:
         shown = [await self._predictions.told(one) for one in every[start : start + PAGE]]
         url = str(request.url).partition("?")[0]
         following = f"{url}?cursor={start + PAGE}" if start + PAGE < len(every) else None
-        return JSONResponse({"previous": None, "next": following, "results": shown})
+        told = {"previous": None, "next": following, "results": shown}
+        return JSONResponse(told, headers={"Date": formatdate(usegmt=True)})
 
     def _found(self, request: Request) -> Prediction:
         found = self._predictions.get(request.path_params["id"])

@@ -1,4 +1,4 @@
-"""Doors (floor 5): the Studio of one server. It is opened after the first answer, so that a client never waits for it.
+"""Doors (floor 5): the Studios of one server. They are opened after the first answer, so that a client never waits.
 
 Work lives here and not in a call: a call that is cancelled or given up only stops waiting.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
+from dataclasses import replace
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
@@ -17,40 +18,38 @@ import anyio.to_thread
 
 from hoasi.errors import HoasiError, PathRefused
 from hoasi.messages import speak
-from hoasi.settings import Settings
+from hoasi.settings import MONTH_LIMIT, Settings
 from hoasi.settings import read as read_settings
 
 if TYPE_CHECKING:
     from mcp.server.mcpserver import Context
 
     from hoasi.studio import Studio
+    from hoasi.tools._lives import Lives
 
 log = logging.getLogger("hoasi.server")
 
-HEAD_START_S = 2.0
-"""A client that says nothing is not waited for longer than this."""
-SETTLE_S = 0.05
-"""The first answer leaves before the heavy parts are loaded."""
-
 
 class Life:
-    """What lasts as long as the server."""
+    """One workspace of a server, as long as the server lasts. `month_usd`: its budget, if it has one of its own."""
 
-    def __init__(self, workspace: Path | None, env_file: Path | None) -> None:
+    def __init__(self, workspace: Path | None, env_file: Path | None, month_usd: float | None = None) -> None:
         self._places = workspace, env_file
+        self._month_usd = month_usd
         self._studio: Studio | None = None
         self._opening = anyio.Lock()
-        self.answered = anyio.Event()
-        """Set when the first message of a client was answered."""
 
     @cached_property
     def settings(self) -> Settings:
-        """What this process was told.
+        """What this process was told about it.
 
         Raises:
             PathRefused: the workspace or the env file does not exist; asked again at the next call.
         """
-        return read_settings(*self._places)
+        found = read_settings(*self._places)
+        if self._month_usd is None:
+            return found
+        return replace(found, environ={**found.environ, MONTH_LIMIT: f"{self._month_usd:f}"})
 
     def speak(self) -> None:
         """Sentences of this context are in the user's language from now on."""
@@ -72,14 +71,11 @@ class Life:
         await anyio.to_thread.run_sync(import_module, "hoasi.engine")
         module = await anyio.to_thread.run_sync(import_module, "hoasi.studio")
         workspace, env_file = self._places
-        studio: Studio = module.Studio(workspace, env_file=env_file)
+        studio: Studio = module.Studio(workspace, env_file=env_file, environ=self.settings.environ)
         return studio
 
     async def wake(self) -> None:
-        """Take up paid work that nobody is at, by itself, soon after the start; nothing where nothing was ever made."""
-        with anyio.move_on_after(HEAD_START_S):
-            await self.answered.wait()
-        await anyio.sleep(SETTLE_S)
+        """Take up paid work that nobody is at; nothing where nothing was ever made."""
         try:
             if (self.settings.home / "ledger.db").is_file():
                 taken = (await self.studio()).start()
@@ -96,15 +92,19 @@ class Life:
 
 
 def life_of(ctx: Context[Any, Any]) -> Life:
-    """The server's life as a call sees it."""
-    life: Life = ctx.request_context.lifespan_context
-    return life
+    """The server's life as a call sees it.
+
+    Raises:
+        NotFound, FileBroken: as `Lives.here`.
+    """
+    lives: Lives = ctx.request_context.lifespan_context
+    return lives.here()
 
 
 async def studio_of(ctx: Context[Any, Any]) -> Studio:
     """The Studio behind a call.
 
     Raises:
-        PathRefused: the workspace does not exist.
+        PathRefused: the workspace does not exist. NotFound, FileBroken: as `life_of`.
     """
     return await life_of(ctx).studio()

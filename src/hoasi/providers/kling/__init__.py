@@ -17,7 +17,7 @@ from hoasi.providers._provider import Way
 from hoasi.providers.kling import keys, refusals
 from hoasi.providers.kling.account import packs
 from hoasi.providers.kling.routes import GENERATIONS, ROUTES
-from hoasi.providers.kling.words import FIELDS, card_of
+from hoasi.providers.kling.words import FIELDS, card_of, stand_in
 from hoasi.record import Medium
 from hoasi.records import Planned
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Kling:
-    """See `_provider.Provider`; optional: follows, finds, signs, calls back.
+    """See `_provider.Provider`; optional: follows, finds, settles, signs, calls back.
 
     Uncertain: `key_page` (named by third parties). `concurrency`: an account's places depend on its packs and are told
     nowhere; 3 is less than any pack seen, and one too many costs nothing but a pause.
@@ -43,6 +43,7 @@ class Kling:
     key_page = "https://app.klingai.com/global/dev/api-key"
     concurrency = 3
     fields = FIELDS
+    variables: tuple[str, ...] = ()
     ways: ClassVar[dict[Medium, Way]] = {"image": "inline", "audio": "inline", "video": "address"}
     auth_life_s = 1500.0
     callback_secrets = ("KLING_WEBHOOK_SECRET",)
@@ -55,6 +56,24 @@ class Kling:
     def is_stale(self, reply: Reply) -> bool:
         """401 with 1003 or 1004: the token is too young or too old."""
         return refusals.is_stale(reply)
+
+    def settle(self, planned: Planned, told: Mapping[str, str]) -> Planned:  # noqa: ARG002  (no variables)
+        """What would be sent is put together once, so that an endpoint's own limits are known before money.
+
+        Raises:
+            NotSupported: the inputs do not fit the endpoint or one another.
+        """
+        card = load(self.name).card(planned.model)
+        ROUTES[card.endpoint].check(Order(planned, tuple(map(stand_in, planned.inputs))))
+        return planned
+
+    def missing(self, planned: Planned, told: Mapping[str, str]) -> tuple[str, ...]:  # noqa: ARG002  (no variables)
+        """Nothing."""
+        return ()
+
+    def headers(self, told: Mapping[str, str]) -> dict[str, str]:  # noqa: ARG002  (no variables)
+        """None besides those of the key."""
+        return {}
 
     async def submit(self, wire: Wire, order: Order) -> Handle | Step:
         """One paid POST; a lip sync takes two, each its own step."""

@@ -69,7 +69,7 @@ async def _identify(wire: Wire, order: Order) -> Step:
     Raises:
         ProviderRefused: it is not; this step is paid.
     """
-    _must_fit(order)
+    check(order)
     asked = clip(order.of("video")[0])
     reply = await wire.pay(wire.url("", "v1/videos/identify-face"), json=asked, read_s=IDENTIFY_READ_S)
     if not reply.is_ok or refusals.code(reply) != 0:
@@ -99,7 +99,7 @@ def _must_be_there(order: Order, count: int, spent_usd: float) -> None:
         raise ProviderRefused("face_not_in_clip", path=path, paid="yes", cost_usd=spent_usd, **facts)
 
 
-def _must_fit(order: Order) -> None:
+def check(order: Order) -> None:
     """At least two seconds are heard, and none after the clip's end, as far as both lengths are known.
 
     Raises:

@@ -35,18 +35,19 @@ Body = Callable[["Order"], dict[str, Any]]
 
 @dataclass(frozen=True)
 class Route:
-    """How an order is sent, and how a lost one is found."""
+    """How an order is sent, how a lost one is found, and what refuses it before anything is sent."""
 
     api: Old | New
     send: Callable[[Wire, Order, Card], Awaitable[Handle | Step]]
     find: Callable[[Wire, Order, Card], Awaitable[Handle | None]]
+    check: Callable[[Order], object]
 
 
 def _one_step(api: Old | New, body: Body) -> Route:
     async def send(wire: Wire, order: Order, card: Card) -> Handle:
         return await api.create(wire, order, card, body(order))
 
-    return Route(api, send, api.find)
+    return Route(api, send, api.find, body)
 
 
 ROUTES = {
@@ -60,7 +61,7 @@ ROUTES = {
     "videos/multi-image2video": _one_step(OLD, multi_image_to_video.body),
     "videos/motion-control": _one_step(OLD, motion_control.body),
     "videos/video-extend": _one_step(OLD, video_extend.body),
-    "videos/advanced-lip-sync": Route(OLD, lip_sync.send, lip_sync.find),
+    "videos/advanced-lip-sync": Route(OLD, lip_sync.send, lip_sync.find, lip_sync.check),
     "text-to-video/{model}": _one_step(NEW, new_clips.text_to_video),
     "image-to-video/{model}": _one_step(NEW, new_clips.image_to_video),
     "omni-video/{model}": _one_step(NEW, new_clips.omni),

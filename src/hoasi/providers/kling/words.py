@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from hoasi.catalogue import load
 from hoasi.errors import NotSupported
+from hoasi.given import Input, Remote
+from hoasi.providers._outcomes import Sent
 
 if TYPE_CHECKING:
     from hoasi.catalogue import Card
-    from hoasi.providers._outcomes import Order, Sent
+    from hoasi.providers._outcomes import Order
     from hoasi.record import Role
 
 Takes = Mapping[str, str]
@@ -85,6 +87,18 @@ def under(name: str, order: Order, *roles: Role) -> dict[str, str]:
     """The one picture with this role as a field; nothing where there is none."""
     found = pictures(order, *roles)
     return {name: found[0]} if found else {}
+
+
+def stand_in(item: Input) -> Sent:
+    """An input as it would leave, before it was read. The result of another request may be anything."""
+    if item.promise:
+        anything = Remote(provider="kling", id="-", url="-")
+        return Sent(item.model_copy(update={"remote": anything}), url="-", data=b"-")
+    if item.written.startswith("https://"):
+        return Sent(item, url=item.written, data=b"-")
+    remote = item.remote
+    is_theirs = item.medium == "video" and remote is not None and remote.provider == "kling"
+    return Sent(item, url=remote.url if remote is not None and is_theirs else "", data=b"-")
 
 
 def address(sent: Sent) -> str:

@@ -1,0 +1,90 @@
+"""Doors (floor 5): whom a server works for: one workspace, or, when it asks for tokens, those that they stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+
+from hoasi.errors import NotFound
+from hoasi.tools._life import Life
+
+if TYPE_CHECKING:
+    from hoasi.studio import Studio
+    from hoasi.tokens import Tenant, Tokens
+
+HEAD_START_S = 2.0
+"""A client that says nothing is not waited for longer than this."""
+SETTLE_S = 0.05
+"""The first answer leaves before the heavy parts are loaded."""
+
+
+class Lives:
+    """What lasts as long as the server: one life, or those of its tokens.
+
+    Args:
+        workspace, env_file: as `Life`; with tokens the file's keys are everybody's.
+        tokens: who may call; None: whoever reaches us.
+        caller: the name of the token that the running call came with; None: it came with none.
+    """
+
+    def __init__(
+        self,
+        workspace: Path | None,
+        env_file: Path | None,
+        tokens: Tokens | None = None,
+        caller: Callable[[], str | None] = lambda: None,
+    ) -> None:
+        self._places = workspace, env_file
+        self._tokens, self._caller = tokens, caller
+        self._lives: dict[Path | None, Life] = {}
+        self.answered = anyio.Event()
+        """Set when the first message of a client was answered."""
+
+    def here(self) -> Life:
+        """The life that the running call belongs to.
+
+        Raises:
+            NotFound: its token was taken back while it waited. FileBroken: the tokens cannot be read.
+        """
+        if self._tokens is None:
+            return self._life(self._places[0])
+        name = self._caller()
+        tenant = None if name is None else self._tokens.named(name)
+        if tenant is None:
+            raise NotFound("token_unknown", name=name or "-", known="-")
+        return self._at(tenant)
+
+    def every(self) -> list[Life]:
+        """Every life that this server answers for."""
+        if self._tokens is None:
+            return [self.here()]
+        return [*dict.fromkeys(map(self._at, self._tokens.tenants()))]
+
+    async def studios(self) -> list[Studio]:
+        """The open Studios of every life in which something was ever made."""
+        made = [life for life in self.every() if (life.settings.home / "ledger.db").is_file()]
+        return [await life.studio() for life in made]
+
+    def _at(self, tenant: Tenant) -> Life:
+        return self._life(tenant.workspace, tenant.month_usd)
+
+    def _life(self, workspace: Path | None, month_usd: float | None = None) -> Life:
+        if workspace not in self._lives:
+            self._lives[workspace] = Life(workspace, self._places[1], month_usd)
+        return self._lives[workspace]
+
+    async def wake(self) -> None:
+        """Take up paid work by itself, soon after the start."""
+        with anyio.move_on_after(HEAD_START_S):
+            await self.answered.wait()
+        await anyio.sleep(SETTLE_S)
+        for life in self.every():
+            await life.wake()
+
+    async def close(self) -> None:
+        """Stop waiting for everything; states and receipts are on disk."""
+        for life in self._lives.values():
+            await life.close()
