@@ -19,6 +19,8 @@ import pytest
 import uvicorn
 from mcp.client import Client
 from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.exceptions import MCPError
+from tasking import Patient, ask, begun, ended
 from tooling import refused, told
 
 from calls import fal_environ
@@ -80,11 +82,11 @@ async def door(file: Path, fal: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIt
 
 
 @asynccontextmanager
-async def client(url: str, token: str, era: str) -> AsyncIterator[Client]:
+async def client(url: str, token: str, era: str, **options: Any) -> AsyncIterator[Client]:
     """An agent with that token."""
     async with (
         httpx2.AsyncClient(headers={"Authorization": f"Bearer {token}"}) as http,
-        Client(streamable_http_client(f"{url}/mcp", http_client=http), mode=era) as connected,
+        Client(streamable_http_client(f"{url}/mcp", http_client=http), mode=era, **options) as connected,
     ):
         yield connected
 
@@ -129,6 +131,26 @@ async def test_every_token_has_its_own_workspace(
         assert refused(await agent.call_tool("get_generations", {"ids": [made["mai"]]}))["key"] == "generation_unknown"
         outside = {"prompt": "x", "images": [str(tmp_path / "mai" / "a.png")]}
         assert refused(await agent.call_tool("edit_image", outside))["key"] == "path_outside"
+    assert sandbox.stats()["submissions"] == 2
+
+
+async def test_nobody_sees_the_tasks_of_others(
+    invite: Callable[..., str], door: Callable[..., Any], sandbox: Sandbox
+) -> None:
+    """A task is known to the token whose call it was, and to no other, whoever learned its id."""
+    both = {name: invite(name) for name in ("mai", "lan")}
+    url, era = await door(), "2026-07-28"
+    async with (
+        client(url, both["mai"], era, extensions=[Patient()]) as mai,
+        client(url, both["lan"], era, extensions=[Patient()]) as lan,
+    ):
+        told(await lan.call_tool("generate_image", {"prompt": "her own"}))
+        task = await begun(mai, "generate_image", {"prompt": "a kite"})
+        for method in ("tasks/get", "tasks/cancel"):
+            with pytest.raises(MCPError) as refusal:
+                await ask(lan.session, method, task.task_id)
+            assert refusal.value.error.code == -32602
+        assert (await ended(mai.session, task.task_id)).status == "completed"
     assert sandbox.stats()["submissions"] == 2
 
 
