@@ -59,4 +59,4 @@ $(VENV)/.dev: $(VENV)/.run
 	@touch $@
 
 clean:  ## forget .venv and caches (never jobs)
-	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache build dist
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache build dist conformance/node_modules
