@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from calls import content, fault, files, until
 from contract import ProviderContract, planned
 from hoasi import Studio, settings
+from hoasi.answers import Entry
 from hoasi.catalogue import load
 from hoasi.comfy import template
 from hoasi.errors import HoasiError, NotSupported, WrongInput
@@ -316,6 +317,72 @@ async def test_a_200_with_node_errors_is_a_failure(workspace: Path, fal: str, sa
     assert "nowhere.png" in made.error.message
     await until(lambda: not sandbox.comfyui.pending and sandbox.comfyui.running is None)
     assert all(entry["status"]["status_str"] == "error" for entry in sandbox.comfyui.history.values())
+
+
+async def of_two(studio: Studio) -> Entry:
+    """A graph of which one output of two is bad."""
+    return await one(studio, wanted("comfyui", options={"template": "two"}))
+
+
+@pytest.mark.parametrize("kind", ["5xx", "reset", "lost_reply", "429"])
+async def test_a_refusal_in_part_is_one_though_taking_back_fails(
+    kind: str, workspace: Path, fal: str, sandbox: Sandbox, quick: object
+) -> None:
+    """The server does not answer the taking back at once: the same refusal, and the graph was sent once."""
+    folder = own(workspace, second_output=True)
+    sandbox.change(latency_s=2.0)
+    sandbox.faults.add(fault("cancel", kind, times=2))
+    async with graph_studio(workspace, fal, HOASI_WORKFLOWS=str(folder)) as studio:
+        made = await of_two(studio)
+    assert made.error is not None
+    assert (made.state, made.error.key, made.outputs) == ("failed", "comfy_refused", ())
+    assert "nowhere.png" in made.error.message
+    assert sandbox.stats()["submissions"] == 1
+
+
+async def test_a_refusal_in_part_waits_until_it_can_be_taken_back(
+    workspace: Path, fal: str, sandbox: Sandbox, quick: object
+) -> None:
+    """While nothing can be taken back it stays open with its receipt; the next process says what was wrong with it."""
+    folder = own(workspace, second_output=True)
+    sandbox.change(latency_s=0.3)
+    sandbox.faults.add(fault("status", "reset", model="comfyui/queue", times=0))
+    async with graph_studio(workspace, fal, HOASI_WORKFLOWS=str(folder)) as first:
+        made = await of_two(first)
+        (kept,) = first.generations([made.id])
+    assert (made.state, made.outputs, kept.state) == ("running", (), State.RUNNING)
+    assert kept.handle is not None
+    assert "nowhere.png" in kept.handle["refused"]["troubles"]
+    await until(lambda: bool(sandbox.comfyui.history))
+    assert [entry["status"]["status_str"] for entry in sandbox.comfyui.history.values()] == ["success"]
+    sandbox.faults.clear()
+    async with graph_studio(workspace, fal) as second:
+        (ended,) = (await second.resume()).generations
+    assert ended.error is not None
+    assert (ended.state, ended.error.key, sandbox.stats()["submissions"]) == ("failed", "comfy_refused", 1)
+
+
+@pytest.mark.parametrize("latency_s", [0, 2.0])
+async def test_a_refusal_in_part_is_seen_though_its_reply_was_lost(
+    latency_s: float, workspace: Path, fal: str, sandbox: Sandbox
+) -> None:
+    """Found again at work or in the history: the server shows which outputs it left out, and that is no success."""
+    folder = own(workspace, second_output=True)
+    sandbox.change(latency_s=latency_s)
+    sandbox.faults.add(fault("submit", "lost_reply"))
+    async with graph_studio(workspace, fal, HOASI_WORKFLOWS=str(folder)) as studio:
+        made = await of_two(studio)
+    assert made.error is not None
+    assert (made.state, made.error.key, made.outputs) == ("failed", "comfy_refused", ())
+    assert "save2 (SaveImage)" in made.error.message
+    assert sandbox.stats()["submissions"] == 1
+
+
+@pytest.mark.parametrize("told", [{"save": {"errors": []}}, {"save": None}, ["save"], "save"])
+def test_an_error_of_a_node_without_words_is_one(told: object) -> None:
+    """Whatever a server puts there, it is a refusal and names the node."""
+    facts = replies.faults(Reply(200, {}, json.dumps({"prompt_id": "x", "node_errors": told}).encode()))
+    assert "save" in facts["troubles"]
 
 
 @pytest.mark.parametrize("kind", ["reset", "truncated", "5xx", "429"])

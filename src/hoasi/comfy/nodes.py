@@ -50,6 +50,10 @@ class NodeTable(Record):
         """Whether the table knows this class of nodes."""
         return class_type in self.nodes
 
+    def is_output(self, class_type: object) -> bool:
+        """Whether the table knows this class as one whose results a server keeps."""
+        return isinstance(class_type, str) and self.has(class_type) and self.nodes[class_type].is_output
+
     def stock(self) -> NodeTable:
         """Only what ComfyUI itself brings: what a worker without packs has."""
         return self.model_copy(update={"nodes": {name: node for name, node in self.nodes.items() if not node.pack}})

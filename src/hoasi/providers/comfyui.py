@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import NAMESPACE_URL, uuid5
 
 from hoasi.comfy import orders
+from hoasi.comfy.nodes import known
 from hoasi.errors import PaymentUnknown, ProviderRefused, ResultExpired
 from hoasi.given import Input
 from hoasi.providers import comfyui_headers
@@ -62,29 +63,31 @@ class Comfyui:
         return ()
 
     async def submit(self, wire: Wire, order: Order) -> Handle:
-        """Queue the graph. A 200 with `node_errors` is a refusal of a part: what was queued is taken back."""
+        """Queue the graph. A 200 with `node_errors` is a refusal of a part: its receipt says so, see `poll`."""
         work = _id(order)
         files = {str(sent.item.role): sent.url for sent in order.sent}
         graph = orders.made(order.planned, files, wire.told, f"{FOLDER}/{work}/picture").graph
         reply = await wire.pay(wire.url("", "prompt"), json={"prompt": graph, "prompt_id": work, "client_id": work})
         if not reply.is_ok:
             raise replies.refused(reply)
-        receipt = {"prompt_id": reply.fields.get("prompt_id"), "client_id": work}
-        if not isinstance(receipt["prompt_id"], str):
+        if not isinstance(reply.fields.get("prompt_id"), str):
             raise PaymentUnknown("reply_unclear", provider=self.name, status=reply.status)
-        if reply.fields.get("node_errors"):
-            await self.cancel(wire, receipt)
-            raise replies.refused(reply)
-        return Handle(receipt)
+        return _handle(reply.fields["prompt_id"], work, replies.faults(reply))
 
     async def find(self, wire: Wire, order: Order) -> Handle | None:
         """The receipt of a submission whose reply was lost; None: it is not there."""
-        receipt = {"prompt_id": _id(order), "client_id": _id(order)}
-        is_there = await self._history(wire, receipt) or await self._waiting(wire, receipt)
-        return Handle(receipt) if is_there else None
+        work = _id(order)
+        entry = await self._history(wire, {"prompt_id": work})
+        row = entry.get("prompt") if entry else replies.row(await self._queue(wire), work)
+        return _handle(work, work, replies.dropped(row, known())) if entry or row else None
 
     async def poll(self, wire: Wire, receipt: dict[str, Any]) -> Pending | Ready:
-        """History, then the queue, then history again: it may have ended in between."""
+        """History, then the queue, then history again: it may have ended in between.
+
+        What was refused in part is taken back, for as long as it is there; it has ended when it is not.
+        """
+        if receipt.get("refused"):
+            return Pending("working") if await self.cancel(wire, receipt) else Ready()
         if await self._history(wire, receipt):
             return Ready()
         if seen := await self._waiting(wire, receipt):
@@ -100,6 +103,8 @@ class Comfyui:
 
     async def collect(self, wire: Wire, receipt: dict[str, Any], ready: Ready) -> Done:  # noqa: ARG002  (history tells)
         """The pictures' bytes: they come through the server's own door, with its proxy's headers."""
+        if receipt.get("refused"):
+            raise replies.of_nodes(receipt["refused"])
         entry = await self._history(wire, receipt)
         if not entry:
             raise ProviderRefused("comfy_lost", provider=self.name)
@@ -137,8 +142,15 @@ class Comfyui:
         return entry if isinstance(entry, dict) else {}
 
     async def _waiting(self, wire: Wire, receipt: dict[str, Any]) -> Pending | None:
-        reply = await wire.call("GET", wire.url("", "queue"))
-        return replies.place(replies.told(reply), receipt["prompt_id"])
+        return replies.place(await self._queue(wire), receipt["prompt_id"])
+
+    async def _queue(self, wire: Wire) -> dict[str, Any]:
+        return replies.told(await wire.call("GET", wire.url("", "queue")))
+
+
+def _handle(prompt_id: str, client_id: str, refused: dict[str, Any]) -> Handle:
+    """The receipt; `refused`: what is wrong with the nodes that a server left out of a graph that it queued."""
+    return Handle({"prompt_id": prompt_id, "client_id": client_id, **({"refused": refused} if refused else {})})
 
 
 def _id(order: Order) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from hoasi.comfy import verdicts
+from hoasi.comfy.nodes import NodeTable
 from hoasi.errors import DETAIL_LIMIT, Cancelled, HoasiError, KeyRejected, ProviderRefused
 from hoasi.providers._outcomes import Pending, Ready, TryAgain, refusal
 
@@ -28,11 +29,10 @@ def refused(reply: Reply) -> HoasiError:
     told = error if isinstance(error, dict) else {"message": error or ""}
     if class_type := _lacking(told):
         return verdicts.nodes_missing(class_type)
-    troubles = _troubles(reply.fields.get("node_errors"))
-    if troubles or (reply.status == 400 and told.get("type")):
+    facts = faults(reply)
+    if facts or (reply.status == 400 and told.get("type")):
         whole = f"{told.get('message', '')} {told.get('details', '')}".strip()
-        first = "; ".join(troubles[:3]) or whole
-        return ProviderRefused("comfy_refused", provider="comfyui", troubles=first[:DETAIL_LIMIT], count=len(troubles))
+        return of_nodes(facts or _told_of([], whole))
     return refusal(reply, "comfyui", detail=str(told.get("message", ""))[:DETAIL_LIMIT])
 
 
@@ -43,14 +43,41 @@ def _lacking(error: Mapping[str, Any]) -> str:
     return str(named or verdicts.lacking(str(error.get("message", ""))))
 
 
-def _troubles(node_errors: Any) -> list[str]:
+def faults(reply: Reply) -> dict[str, Any]:
+    """What is wrong with nodes of a graph, as facts that a receipt can hold; empty where nothing is."""
+    node_errors = reply.fields.get("node_errors")
+    if not node_errors:
+        return {}
+    return _told_of(_troubles(node_errors) if isinstance(node_errors, dict) else [], str(node_errors))
+
+
+def dropped(row: Any, nodes: NodeTable) -> dict[str, Any]:
+    """The same of a graph as queue and history show it: outputs that were found wrong are not among those to run."""
+    graph, outputs = (row[2], row[4]) if isinstance(row, list) and len(row) > 4 else ({}, [])
+    if not isinstance(graph, dict) or not isinstance(outputs, list):
+        return {}
+    classes = {name: node.get("class_type") for name, node in graph.items() if isinstance(node, dict)}
+    lost = [f"{name} ({kind})" for name, kind in classes.items() if nodes.is_output(kind) and name not in outputs]
+    return _told_of(lost, "") if lost else {}
+
+
+def of_nodes(facts: Mapping[str, Any]) -> ProviderRefused:
+    """The error that names the nodes."""
+    return ProviderRefused("comfy_refused", provider="comfyui", **facts)
+
+
+def _told_of(troubles: list[str], whole: str) -> dict[str, Any]:
+    return {"troubles": ("; ".join(troubles[:3]) or whole)[:DETAIL_LIMIT], "count": len(troubles)}
+
+
+def _troubles(node_errors: Mapping[str, Any]) -> list[str]:
     """`lora1 (LoraLoader): value_not_in_list, lora_name: ...` of each error of each node."""
-    rows = node_errors.items() if isinstance(node_errors, dict) else ()
     return [
         f"{name} ({row.get('class_type', '?')}): {error.get('type', '')}, {error.get('details', '')}"
-        for name, row in rows
+        for name, row in node_errors.items()
         if isinstance(row, dict)
-        for error in row.get("errors", ())
+        for error in row.get("errors") or [{}]
+        if isinstance(error, dict)
     ]
 
 
@@ -62,8 +89,18 @@ def place(queue: Mapping[str, Any], work: str) -> Pending | None:
     return Pending("queued", waiting.index(work)) if work in waiting else None
 
 
+def row(queue: Mapping[str, Any], work: str) -> list[Any] | None:
+    """The row of a work that runs or waits."""
+    rows = [*_rows(queue.get("queue_running")), *_rows(queue.get("queue_pending"))]
+    return next((row for row in rows if str(row[1]) == work), None)
+
+
 def _ids(rows: Any) -> list[str]:
-    return [str(row[1]) for row in rows if isinstance(row, list) and len(row) > 1] if isinstance(rows, list) else []
+    return [str(row[1]) for row in _rows(rows)]
+
+
+def _rows(rows: Any) -> list[list[Any]]:
+    return [row for row in rows if isinstance(row, list) and len(row) > 1] if isinstance(rows, list) else []
 
 
 def heard(work: str, message: Mapping[str, Any]) -> Pending | Ready | None:
