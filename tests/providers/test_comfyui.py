@@ -16,19 +16,23 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from calls import content, fault, files, until
 from contract import ProviderContract, planned
 from hoasi import Studio, settings
+from hoasi.addresses import origin_of
 from hoasi.answers import Entry
 from hoasi.catalogue import load
 from hoasi.comfy import template
-from hoasi.errors import HoasiError, NotSupported, WrongInput
+from hoasi.errors import HoasiError, NotSupported, ProviderRefused, WrongInput
 from hoasi.given import Lora
 from hoasi.providers import comfyui_headers, provider
+from hoasi.providers import comfyui_refusals as refusals
 from hoasi.providers import comfyui_replies as replies
 from hoasi.providers._outcomes import Order, Pending, Ready
-from hoasi.providers.comfyui import Comfyui, _id
+from hoasi.providers.comfyui import Comfyui
+from hoasi.providers.comfyui_work import prompt_id
 from hoasi.records import State
 from hoasi.sandbox import Fault, Sandbox, comfyui, serving
 from hoasi.shop import origins_of
-from hoasi.street import Reply
+from hoasi.street import Reply, Street
+from hoasi.wire import Wire
 
 from .graphs import call, edited, graph_environ, graph_studio, one, picture, wanted
 
@@ -149,7 +153,7 @@ async def test_a_pose_needs_a_pack(workspace: Path, studio: Studio, sandbox: San
 def test_the_id_follows_from_the_order() -> None:
     """The same purchase has the same canonical lower-case UUID whenever it is sent; another has another."""
     plan = planned(load("comfyui").cards[0])
-    first, again, other = (_id(Order(plan, id=name)) for name in ("img-1", "img-1", "img-2"))
+    first, again, other = (prompt_id(Order(plan, id=name)) for name in ("img-1", "img-1", "img-2"))
     assert first == again == str(uuid.UUID(first)) == first.lower()
     assert other != first
 
@@ -378,10 +382,28 @@ async def test_a_refusal_in_part_is_seen_though_its_reply_was_lost(
     assert sandbox.stats()["submissions"] == 1
 
 
+async def test_a_refusal_in_part_is_seen_by_a_receipt_given_by_hand(
+    workspace: Path, fal: str, sandbox: Sandbox
+) -> None:
+    """A receipt that only names the work, as a person gives it: the history itself shows what was left out."""
+    folder = own(workspace, second_output=True)
+    sandbox.change(latency_s=0)
+    sandbox.faults.add(fault("status", "reset", model="comfyui/queue", times=0))
+    async with graph_studio(workspace, fal, HOASI_WORKFLOWS=str(folder)) as studio:
+        await studio.begin(call(wanted("comfyui", options={"template": "two"})))
+        await until(lambda: bool(sandbox.comfyui.history))
+    plain = Comfyui().attach(planned(load("comfyui").cards[0]), next(iter(sandbox.comfyui.history))).receipt
+    street = Street(frozenset({origin_of(fal)}))
+    with pytest.raises(ProviderRefused) as refused:
+        await Comfyui().collect(Wire(street, {"": f"{fal}/comfyui"}, {}), plain, Ready())
+    await street.close()
+    assert "save2 (SaveImage)" in refused.value.facts["troubles"]
+
+
 @pytest.mark.parametrize("told", [{"save": {"errors": []}}, {"save": None}, ["save"], "save"])
 def test_an_error_of_a_node_without_words_is_one(told: object) -> None:
     """Whatever a server puts there, it is a refusal and names the node."""
-    facts = replies.faults(Reply(200, {}, json.dumps({"prompt_id": "x", "node_errors": told}).encode()))
+    facts = refusals.faults(Reply(200, {}, json.dumps({"prompt_id": "x", "node_errors": told}).encode()))
     assert "save" in facts["troubles"]
 
 
@@ -618,7 +640,7 @@ async def test_a_server_that_is_not_there_is_unreachable(workspace: Path, quick:
 )
 def test_refusals_are_sorted(status: int, fields: dict[str, Any], key: str) -> None:
     """What the server says of the graph, what a proxy says, and what proves nothing."""
-    assert replies.refused(Reply(status, {}, json.dumps(fields).encode())).key == key
+    assert refusals.refused(Reply(status, {}, json.dumps(fields).encode())).key == key
 
 
 def test_its_facts_need_no_key() -> None:

@@ -11,14 +11,15 @@ import hashlib
 from collections.abc import AsyncGenerator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
-from uuid import NAMESPACE_URL, uuid5
 
 from hoasi.comfy import orders
 from hoasi.comfy.nodes import known
 from hoasi.errors import PaymentUnknown, ProviderRefused, ResultExpired
 from hoasi.given import Input
 from hoasi.providers import comfyui_headers
+from hoasi.providers import comfyui_refusals as refusals
 from hoasi.providers import comfyui_replies as replies
+from hoasi.providers import comfyui_work as at_server
 from hoasi.providers._outcomes import Done, Handle, Order, Pending, Ready
 from hoasi.providers._provider import Way
 from hoasi.record import Medium
@@ -64,35 +65,33 @@ class Comfyui:
 
     async def submit(self, wire: Wire, order: Order) -> Handle:
         """Queue the graph. A 200 with `node_errors` is a refusal of a part: its receipt says so, see `poll`."""
-        work = _id(order)
+        work = at_server.prompt_id(order)
         files = {str(sent.item.role): sent.url for sent in order.sent}
         graph = orders.made(order.planned, files, wire.told, f"{FOLDER}/{work}/picture").graph
         reply = await wire.pay(wire.url("", "prompt"), json={"prompt": graph, "prompt_id": work, "client_id": work})
         if not reply.is_ok:
-            raise replies.refused(reply)
+            raise refusals.refused(reply)
         if not isinstance(reply.fields.get("prompt_id"), str):
             raise PaymentUnknown("reply_unclear", provider=self.name, status=reply.status)
-        return _handle(reply.fields["prompt_id"], work, replies.faults(reply))
+        return at_server.handle(reply.fields["prompt_id"], work, refusals.faults(reply))
 
     async def find(self, wire: Wire, order: Order) -> Handle | None:
         """The receipt of a submission whose reply was lost; None: it is not there."""
-        work = _id(order)
-        entry = await self._history(wire, {"prompt_id": work})
-        row = entry.get("prompt") if entry else replies.row(await self._queue(wire), work)
-        return _handle(work, work, replies.dropped(row, known())) if entry or row else None
+        return await at_server.found(wire, at_server.prompt_id(order), known())
 
     async def poll(self, wire: Wire, receipt: dict[str, Any]) -> Pending | Ready:
         """History, then the queue, then history again: it may have ended in between.
 
         What was refused in part is taken back, for as long as it is there; it has ended when it is not.
         """
+        work = receipt["prompt_id"]
         if receipt.get("refused"):
-            return Pending("working") if await self.cancel(wire, receipt) else Ready()
-        if await self._history(wire, receipt):
+            return Pending("working") if await at_server.taken_back(wire, work) else Ready()
+        if await at_server.history(wire, work):
             return Ready()
-        if seen := await self._waiting(wire, receipt):
+        if seen := replies.place(await at_server.queue(wire), work):
             return seen
-        if await self._history(wire, receipt):
+        if await at_server.history(wire, work):
             return Ready()
         raise ProviderRefused("comfy_lost", provider=self.name)
 
@@ -104,24 +103,20 @@ class Comfyui:
     async def collect(self, wire: Wire, receipt: dict[str, Any], ready: Ready) -> Done:  # noqa: ARG002  (history tells)
         """The pictures' bytes: they come through the server's own door, with its proxy's headers."""
         if receipt.get("refused"):
-            raise replies.of_nodes(receipt["refused"])
-        entry = await self._history(wire, receipt)
+            raise refusals.of_nodes(receipt["refused"])
+        entry = await at_server.history(wire, receipt["prompt_id"])
         if not entry:
             raise ProviderRefused("comfy_lost", provider=self.name)
+        if lost := refusals.dropped(entry.get("prompt"), known()):  # a receipt given by hand does not say so
+            raise refusals.of_nodes(lost)
         found = [await wire.call("GET", wire.url("", f"view?{query}")) for query in replies.pictures(entry)]
         if any(reply.status == 404 for reply in found):
             raise ResultExpired("result_expired", provider=self.name, status=404)
         return Done(tuple(Output(data=replies.must(reply).body) for reply in found))
 
     async def cancel(self, wire: Wire, receipt: dict[str, Any]) -> bool:
-        """Off the queue, or interrupted: by its id, and only if it runs, for old servers stop whatever runs."""
-        seen = await self._waiting(wire, receipt)
-        if seen is None:
-            return False
-        asked = {"delete": [receipt["prompt_id"]]} if seen.phase == "queued" else {"prompt_id": receipt["prompt_id"]}
-        path = "queue" if seen.phase == "queued" else "interrupt"
-        replies.must(await wire.call("POST", wire.url("", path), json=asked))
-        return True
+        """Off the queue, or interrupted; False when it had ended."""
+        return await at_server.taken_back(wire, receipt["prompt_id"])
 
     async def upload(self, wire: Wire, item: Input, content: bytes) -> str:
         """Into the input folder, named by the bytes; what it is called there is what the server says."""
@@ -134,25 +129,3 @@ class Comfyui:
     def attach(self, planned: Planned, receipt: str) -> Handle:  # noqa: ARG002  (every work has one kind of id)
         """A prompt id as the server's history shows it."""
         return Handle({"prompt_id": receipt.strip()})
-
-    async def _history(self, wire: Wire, receipt: dict[str, Any]) -> dict[str, Any]:
-        """What the history tells of it; empty while it waits or runs, and when it is not known."""
-        reply = await wire.call("GET", wire.url("", f"history/{receipt['prompt_id']}"))
-        entry = replies.told(reply).get(receipt["prompt_id"])
-        return entry if isinstance(entry, dict) else {}
-
-    async def _waiting(self, wire: Wire, receipt: dict[str, Any]) -> Pending | None:
-        return replies.place(await self._queue(wire), receipt["prompt_id"])
-
-    async def _queue(self, wire: Wire) -> dict[str, Any]:
-        return replies.told(await wire.call("GET", wire.url("", "queue")))
-
-
-def _handle(prompt_id: str, client_id: str, refused: dict[str, Any]) -> Handle:
-    """The receipt; `refused`: what is wrong with the nodes that a server left out of a graph that it queued."""
-    return Handle({"prompt_id": prompt_id, "client_id": client_id, **({"refused": refused} if refused else {})})
-
-
-def _id(order: Order) -> str:
-    """A lower-case UUID that is the same whenever this purchase is sent (newer servers take no other form)."""
-    return str(uuid5(NAMESPACE_URL, f"hoasi:{order.id}"))
