@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hoasi.catalogue import Card, Catalogue
@@ -238,6 +238,16 @@ def _derived_seed(request: Request, card: Card, parameters: dict[str, Any], shas
     """A seed that only this request, its scene and its place among the scene's pictures give."""
     place = [request.scene.id, request.first_idx]
     return int(_digest([card.provider, card.id, parameters, shas, place]), 16) % SEEDS
+
+
+def settled(planned: Planned, said: Mapping[str, Any]) -> Planned:
+    """The request with what only settings of this process and their files say of it: another purchase for each."""
+    if not said:
+        return planned
+    request, fingerprint = planned.request, _digest([planned.fingerprint, said])
+    stems = tuple(_stem(request, fingerprint, request.first_idx + k) for k in range(len(planned.stems)))
+    parameters = {**planned.parameters, **said}
+    return planned.model_copy(update={"parameters": parameters, "fingerprint": fingerprint, "stems": stems})
 
 
 def reseeded(planned: Planned, attempt: int) -> Planned:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ from hoasi.shop import origins_of
 from hoasi.street import Reply, Street
 from hoasi.wire import Wire
 
-from .graphs import call, edited, graph_environ, graph_studio, one, picture, wanted
+from .graphs import Mute, call, edited, graph_environ, graph_studio, one, picture, wanted
 
 pytestmark = pytest.mark.anyio
 NETWORK = "flux-union-pro-2.safetensors"
@@ -57,6 +58,14 @@ async def studio(workspace: Path, fal: str) -> AsyncIterator[Studio]:
 def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Looks come one after the other."""
     monkeypatch.setattr("hoasi.pace.Schedule.wait_s", lambda *_: 0.02)
+
+
+@asynccontextmanager
+async def mute_studio(root: Path, sandbox: Sandbox) -> AsyncIterator[Studio]:
+    """A studio whose ComfyUI does not say what it has."""
+    mute = Mute(comfyui.app(sandbox))
+    async with serving(sandbox, app=mute) as url, Studio(root, environ={"HOASI_COMFYUI_URL": url}) as opened:
+        yield opened
 
 
 def graphs(sandbox: Sandbox) -> list[dict[str, Any]]:
@@ -95,7 +104,10 @@ async def test_several_pictures_are_one_run(studio: Studio, sandbox: Sandbox) ->
 
 async def test_loras_hang_in_their_order(studio: Studio, sandbox: Sandbox) -> None:
     """Characters first, then the film, weaker the more people there are; they are part of what is asked for."""
-    sandbox.change(comfyui_loras=("an.safetensors", "binh.safetensors", "FILM-V3-FLUX.safetensors"))
+    sandbox.change(
+        comfyui_lacks=("easy loraStack",),
+        comfyui_loras=("an.safetensors", "binh.safetensors", "FILM-V3-FLUX.safetensors"),
+    )
     people = [Lora(name="an", weight=1.0), Lora(name="binh.safetensors", weight=0.8)]
     film = Lora(name="FILM-V3-FLUX", kind="film", weight=0.5)
     made = await one(studio, wanted("comfyui", loras=(*people, film)))
@@ -291,20 +303,22 @@ async def test_each_end_is_called_by_its_name(
     assert (await one(studio, wanted("comfyui"))).state == "succeeded"
 
 
-async def test_a_node_that_is_missing_names_its_pack(studio: Studio, sandbox: Sandbox) -> None:
-    """TeaCache is not on this server: the node and the pack to install are named, on old and new servers."""
-    for number, version in enumerate(("0.3.64", "0.36.0")):
-        sandbox.change(comfyui_lacks=("TeaCache",), comfyui_version=version)
-        made = await one(studio, wanted("comfyui", seed=number, options={"teacache": 0.2}))
-        assert made.error is not None
-        assert (made.state, made.error.key) == ("failed", "comfy_nodes_missing")
-        assert "TeaCache" in made.error.message
-        assert "ComfyUI-TeaCache" in made.error.fix
+async def test_a_node_that_is_missing_names_its_pack(workspace: Path, sandbox: Sandbox) -> None:
+    """A server that does not say what it has refuses itself: node and pack are named, on old and new servers."""
+    async with mute_studio(workspace, sandbox) as studio:
+        for number, version in enumerate(("0.3.64", "0.36.0")):
+            sandbox.change(comfyui_lacks=("TeaCache",), comfyui_version=version)
+            made = await one(studio, wanted("comfyui", seed=number, options={"teacache": 0.2}))
+            assert made.error is not None
+            assert (made.state, made.error.key) == ("failed", "comfy_nodes_missing")
+            assert "TeaCache" in made.error.message
+            assert "ComfyUI-TeaCache" in made.error.fix
 
 
-async def test_a_lora_that_is_not_there_is_named(studio: Studio, sandbox: Sandbox) -> None:
+async def test_a_value_that_only_the_server_can_judge_is_refused_by_it(workspace: Path, sandbox: Sandbox) -> None:
     """The server's own verdict reaches the user: which node, which value; nothing was queued."""
-    made = await one(studio, wanted("comfyui", loras=(Lora(name="nobody"),)))
+    async with mute_studio(workspace, sandbox) as studio:
+        made = await one(studio, wanted("comfyui", loras=(Lora(name="nobody"),)))
     assert made.error is not None
     assert (made.error.key, sandbox.stats()["submissions"]) == ("comfy_refused", 0)
     assert "nobody.safetensors" in made.error.message
@@ -382,9 +396,7 @@ async def test_a_refusal_in_part_is_seen_though_its_reply_was_lost(
     assert sandbox.stats()["submissions"] == 1
 
 
-async def test_a_refusal_in_part_is_seen_by_a_receipt_given_by_hand(
-    workspace: Path, fal: str, sandbox: Sandbox
-) -> None:
+async def test_a_refusal_in_part_is_seen_by_a_bare_receipt(workspace: Path, fal: str, sandbox: Sandbox) -> None:
     """A receipt that only names the work, as a person gives it: the history itself shows what was left out."""
     folder = own(workspace, second_output=True)
     sandbox.change(latency_s=0)

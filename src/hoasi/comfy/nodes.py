@@ -153,12 +153,12 @@ def _field(form: Any, shared: Mapping[str, Any]) -> Field:
 
 def _told(row: Mapping[str, Any]) -> Node:
     """A node of /object_info."""
-    inputs = row.get("input") or {}
+    inputs, outputs = _object(row.get("input")), row.get("output")
     module = str(row.get("python_module") or "")
     return Node(
-        required={name: _told_field(form) for name, form in (inputs.get("required") or {}).items()},
-        optional={name: _told_field(form) for name, form in (inputs.get("optional") or {}).items()},
-        outputs=tuple(out if isinstance(out, str) else "COMBO" for out in row.get("output") or ()),
+        required={name: _told_field(form) for name, form in _object(inputs.get("required")).items()},
+        optional={name: _told_field(form) for name, form in _object(inputs.get("optional")).items()},
+        outputs=tuple(out if isinstance(out, str) else "COMBO" for out in outputs) if isinstance(outputs, list) else (),
         is_output=bool(row.get("output_node")),
         pack=module.removeprefix("custom_nodes.") if module.startswith("custom_nodes.") else "",
     )
@@ -166,12 +166,20 @@ def _told(row: Mapping[str, Any]) -> Node:
 
 def _told_field(form: Any) -> Field:
     """An input of /object_info: `[type or choices, {options}]`; newer ones: `["COMBO", {"options": choices}]`."""
-    kind, options = (*form, {}, {})[:2] if isinstance(form, list) and form else ("*", {})
-    options = options if isinstance(options, dict) else {}
+    kind, given = (*form, {}, {})[:2] if isinstance(form, list) and form else ("*", {})
+    options = _object(given)
     if any(name.endswith("_upload") for name in options):  # the server looks for the file, not into an old list
         return Field(type="COMBO")
     if isinstance(kind, list):
         return Field(type="COMBO", choices=tuple(kind))
     choices = options.get("options") if kind == "COMBO" else None
-    low, high = (options.get(side) if kind in {"INT", "FLOAT"} else None for side in ("min", "max"))
+    low, high = (_number(options.get(side)) if kind in {"INT", "FLOAT"} else None for side in ("min", "max"))
     return Field(type=str(kind), choices=tuple(choices) if isinstance(choices, list) else None, min=low, max=high)
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _number(value: Any) -> int | float | None:
+    return value if isinstance(value, int | float) else None

@@ -13,7 +13,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from hoasi.comfy import orders
-from hoasi.comfy.nodes import known
 from hoasi.errors import PaymentUnknown, ProviderRefused, ResultExpired
 from hoasi.given import Input
 from hoasi.providers import comfyui_headers
@@ -22,6 +21,7 @@ from hoasi.providers import comfyui_replies as replies
 from hoasi.providers import comfyui_work as at_server
 from hoasi.providers._outcomes import Done, Handle, Order, Pending, Ready
 from hoasi.providers._provider import Way
+from hoasi.providers.comfyui_nodes import Tables
 from hoasi.record import Medium
 from hoasi.records import Output, Planned
 
@@ -42,8 +42,11 @@ class Comfyui:
     regions: ClassVar[dict[str, dict[str, str]]] = {}
     ways: ClassVar[dict[Medium, Way]] = {"image": "upload"}
     fields = orders.FIELDS
-    variables = (comfyui_headers.NAME, orders.FOLDER)
+    variables = (comfyui_headers.NAME, *orders.variables(name))
     upload_life_s = 24 * 3600.0
+
+    def __init__(self) -> None:
+        self._tables = Tables()
 
     def auth(self, key: str) -> dict[str, str]:  # noqa: ARG002  (no key, no header)
         """ComfyUI itself knows no key."""
@@ -56,18 +59,24 @@ class Comfyui:
     def settle(self, planned: Planned, told: Mapping[str, str]) -> Planned:
         """The graph is made once, and its notes are told."""
         self.headers(told)
-        notes = orders.rehearsed(planned, told, fetches_loras=False)
-        return planned.model_copy(update={"warnings": (*planned.warnings, *notes)})
+        return orders.rehearsed(planned, told, fetches_loras=False)
 
     def missing(self, planned: Planned, told: Mapping[str, str]) -> tuple[str, ...]:  # noqa: ARG002  (nothing is needed)
         """Nothing has to be set."""
         return ()
 
     async def submit(self, wire: Wire, order: Order) -> Handle:
-        """Queue the graph. A 200 with `node_errors` is a refusal of a part: its receipt says so, see `poll`."""
+        """Queue the graph, if the server says that it can run it.
+
+        A 200 with `node_errors` is a refusal of a part: its receipt says so, see `poll`.
+
+        Raises:
+            NotSupported, WrongInput: it lacks nodes or files, or takes no such value; nothing was sent.
+        """
         work = at_server.prompt_id(order)
         files = {str(sent.item.role): sent.url for sent in order.sent}
-        graph = orders.made(order.planned, files, wire.told, f"{FOLDER}/{work}/picture").graph
+        make = partial(orders.made, order.planned, files, wire.told, f"{FOLDER}/{work}/picture")
+        graph = (await self._tables.fitted(wire, make)).graph
         reply = await wire.pay(wire.url("", "prompt"), json={"prompt": graph, "prompt_id": work, "client_id": work})
         if not reply.is_ok:
             raise refusals.refused(reply)
@@ -77,7 +86,7 @@ class Comfyui:
 
     async def find(self, wire: Wire, order: Order) -> Handle | None:
         """The receipt of a submission whose reply was lost; None: it is not there."""
-        return await at_server.found(wire, at_server.prompt_id(order), known())
+        return await at_server.found(wire, at_server.prompt_id(order), self._tables.table(wire))
 
     async def poll(self, wire: Wire, receipt: dict[str, Any]) -> Pending | Ready:
         """History, then the queue, then history again: it may have ended in between.
@@ -107,7 +116,9 @@ class Comfyui:
         entry = await at_server.history(wire, receipt["prompt_id"])
         if not entry:
             raise ProviderRefused("comfy_lost", provider=self.name)
-        if lost := refusals.dropped(entry.get("prompt"), known()):  # a receipt given by hand does not say so
+        if lost := refusals.dropped(
+            entry.get("prompt"), self._tables.table(wire)
+        ):  # a receipt given by hand does not say so
             raise refusals.of_nodes(lost)
         found = [await wire.call("GET", wire.url("", f"view?{query}")) for query in replies.pictures(entry)]
         if any(reply.status == 404 for reply in found):

@@ -50,7 +50,7 @@ class Runpod:
         "force_download": "input.force_download",
         "sync": "runsync",
     }
-    variables = (*places.VARIABLES, orders.FOLDER)
+    variables = (*places.VARIABLES, *orders.variables(name))
 
     def auth(self, key: str) -> dict[str, str]:
         """`Authorization: Bearer <key>`."""
@@ -63,8 +63,7 @@ class Runpod:
     def settle(self, planned: Planned, told: Mapping[str, str]) -> Planned:
         """The graph is made once, the endpoint's id looked at, the limits of waiting set."""
         places.endpoint(planned, told)
-        notes = orders.rehearsed(planned, told, fetches_loras=True)
-        return places.limited(planned, told).model_copy(update={"warnings": (*planned.warnings, *notes)})
+        return places.limited(orders.rehearsed(planned, told, fetches_loras=True), told)
 
     def missing(self, planned: Planned, told: Mapping[str, str]) -> tuple[str, ...]:
         """The names of the mode's endpoint, where none of them is set."""
