@@ -13,6 +13,7 @@ from hoasi import Studio
 from hoasi.comfy import template as templates
 from hoasi.comfy.graph import build
 from hoasi.errors import FileBroken, WrongInput
+from hoasi.providers import provider
 from hoasi.records import Generation
 from hoasi.sandbox import Sandbox
 
@@ -56,6 +57,17 @@ def graph_of(sandbox: Sandbox) -> dict[str, Any]:
     """The graph that ran last."""
     graph: dict[str, Any] = list(sandbox.comfyui.history.values())[-1]["prompt"][2]
     return graph
+
+
+def test_the_example_of_the_documentation_is_a_template() -> None:
+    """Whoever copies it beside the house's graph has a template; every setting that exists is told there."""
+    text = (Path(__file__).parents[2] / "docs" / "workflows.md").read_text(encoding="utf-8")
+    example = text.partition("```toml\n")[2].partition("```")[0]
+    mine = templates.read("mine", json.dumps(templates.load().graph), example)
+    assert (mine.results, set(SLOTS) <= set(mine.slots)) == (("save",), True)
+    assert build(mine, {"prompt": "a kite"}, teacache=0.2)["tea"]
+    names = {*provider("comfyui").variables, *provider("runpod").variables}  # type: ignore[attr-defined]
+    assert [name for name in names if f"`{name}`" not in text] == []
 
 
 # ---------------------------------------------------------------------- its content is part of the request
