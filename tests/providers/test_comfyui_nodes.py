@@ -13,7 +13,8 @@ import pytest
 from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from hoasi import Studio
+from hoasi import Studio, settings
+from hoasi.cli import checkup
 from hoasi.comfy.nodes import from_object_info
 from hoasi.comfy.validate import sure, validate
 from hoasi.errors import WrongInput
@@ -184,6 +185,25 @@ def test_whatever_a_server_says_of_a_node_is_read(row: dict[str, Any]) -> None:
     table = from_object_info({"Odd": row})
     assert table.has("Odd")
     assert validate({"1": {"class_type": "Odd", "inputs": {"x": 1, "z": 5}}}, table)[0].type == "prompt_no_outputs"
+
+
+# ---------------------------------------------------------------------- told by the doctor
+
+
+async def test_the_doctor_names_the_packs(workspace: Path, fal: str, sandbox: Sandbox) -> None:
+    """Those that are there, as the server says; a half of a pack is none; a setting that is bad is named."""
+    sandbox.change(comfyui_lacks=("easy loraStackApply",))
+    address = {"HOASI_COMFYUI_URL": f"{fal}/comfyui"}
+    (check,) = await checkup.nodes(settings.read(workspace, environ=address))
+    assert (check.state, "ComfyUI-TeaCache" in check.text, "Easy-Use" in check.text) == ("ok", True, False)
+    told = settings.read(workspace, environ={**address, "HOASI_COMFYUI_HEADERS": "nonsense"})
+    (check,) = await checkup.nodes(told)
+    assert (check.state, "HOASI_COMFYUI_HEADERS" in f"{check.text} {check.fix}") == ("warn", True)
+
+
+async def test_the_doctor_says_nothing_of_a_server_that_does_not(workspace: Path) -> None:
+    """Nobody is there: that its host does not answer is said elsewhere."""
+    assert await checkup.nodes(settings.read(workspace, environ={"HOASI_COMFYUI_URL": "http://127.0.0.1:9"})) == []
 
 
 # ---------------------------------------------------------------------- how LoRAs are hung in

@@ -242,3 +242,30 @@ def _pack(name: str, pack: Pack) -> Check:
     facts = {"pack": pack.name, "remaining": f"{pack.remaining:g}", "total": f"{pack.total:g}", "until": until}
     is_usable = pack.status in {"online", "toBeOnline"} and pack.remaining > 0
     return Check("account", "ok" if is_usable else "warn", say("cli.doctor.account", provider=name, **facts))
+
+
+async def nodes(settings: Settings) -> list[Check]:
+    """Which packs of nodes a ComfyUI has; nothing where it does not say so (whether it answers: `hosts`)."""
+    from hoasi.addresses import origin_of
+    from hoasi.comfy.nodes import packs_in
+    from hoasi.providers.comfyui import Comfyui
+    from hoasi.providers.comfyui_nodes import look
+    from hoasi.shop import origins_of
+    from hoasi.street import Street
+    from hoasi.wire import Wire
+
+    maker = Comfyui()
+    origins = origins_of(maker, settings)
+    street = Street(frozenset(map(origin_of, origins.values())))
+    try:
+        table = await look(Wire(street, origins, maker.headers(settings.told(maker.variables))))
+    except HoasiError as error:
+        view = explain(error.problem())
+        return [Check("nodes", "warn", view.message, view.fix)]
+    finally:
+        await street.close()
+    if table is None:
+        return []
+    return [
+        Check("nodes", "ok", say("cli.doctor.nodes", count=len(table.nodes), packs=", ".join(packs_in(table)) or "-"))
+    ]

@@ -27,8 +27,8 @@ def doctor(
     from hoasi.cli import checkup
 
     settings = call_of(context).settings()
-    remote = [] if offline else [*run(checkup.hosts(settings)), *run(checkup.accounts(settings))]
-    checks = [*checkup.local(settings), *remote]
+    looks = () if offline else (checkup.hosts, checkup.accounts, checkup.nodes)
+    checks = [*checkup.local(settings), *(check for look in looks for check in run(look(settings)))]
     bad = [check.state for check in checks if check.state != "ok"]
     worst = "fail" if "fail" in bad else "warn" if bad else "ok"
     reply = Reply(

@@ -94,6 +94,13 @@ def pack_of(class_type: str) -> str:
     return ""
 
 
+def packs_in(table: NodeTable) -> tuple[str, ...]:
+    """The packs that our templates can use and that are there whole."""
+    ours = {name: node.pack for name, node in known().nodes.items() if node.pack}
+    lacking = {pack for name, pack in ours.items() if not table.has(name)}
+    return tuple(sorted(set(ours.values()) - lacking))
+
+
 def missing_packs(graph: Graph, table: NodeTable) -> dict[str, str]:
     """Classes of the graph that the table lacks -> the pack that would bring them ("" where we do not know it).
 
