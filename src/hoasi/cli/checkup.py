@@ -248,17 +248,18 @@ async def nodes(settings: Settings) -> list[Check]:
     """Which packs of nodes a ComfyUI has; nothing where it does not say so (whether it answers: `hosts`)."""
     from hoasi.addresses import origin_of
     from hoasi.comfy.nodes import packs_in
-    from hoasi.providers.comfyui import Comfyui
+    from hoasi.providers._provider import Settles
     from hoasi.providers.comfyui_nodes import look
     from hoasi.shop import origins_of
     from hoasi.street import Street
     from hoasi.wire import Wire
 
-    maker = Comfyui()
+    maker = provider("comfyui")
     origins = origins_of(maker, settings)
     street = Street(frozenset(map(origin_of, origins.values())))
     try:
-        table = await look(Wire(street, origins, maker.headers(settings.told(maker.variables))))
+        headers = maker.headers(settings.told(maker.variables)) if isinstance(maker, Settles) else {}
+        table = await look(Wire(street, origins, headers))
     except HoasiError as error:
         view = explain(error.problem())
         return [Check("nodes", "warn", view.message, view.fix)]
