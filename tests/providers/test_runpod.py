@@ -26,6 +26,7 @@ from hoasi.errors import (
     WrongInput,
 )
 from hoasi.given import Input, Lora
+from hoasi.pace import Schedule
 from hoasi.providers import runpod_media as media
 from hoasi.providers import runpod_replies as replies
 from hoasi.providers import runpod_settings as places
@@ -210,11 +211,58 @@ async def test_pictures_travel_inside(workspace: Path, studio: Studio, sandbox: 
     assert sent[body["workflow"]["mask"]["inputs"]["image"]] == mask.read_bytes()
 
 
-async def test_a_synchronous_call_has_a_receipt_too(studio: Studio, sandbox: Sandbox) -> None:
-    """`/runsync` answers with an envelope: its id is kept first, then the result is asked for, kept half an hour."""
-    made = await one(studio, wanted("runpod", options={"sync": True}))
+SYNC = {"sync": True}
+
+
+async def test_what_a_synchronous_reply_holds_is_taken(studio: Studio, sandbox: Sandbox) -> None:
+    """The result came with the very reply: nothing more is asked. The id is kept all the same."""
+    made = await one(studio, wanted("runpod", options=SYNC))
+    assert (made.state, made.paid, sandbox.stats()["submissions"]) == ("succeeded", "yes", 1)
+    paths = [path for _, path in sandbox.stats()["requests"]]
+    assert [path.rpartition("/")[2] for path in paths] == ["runsync"]
+    receipt = studio.generations([made.id])[0].handle
+    assert receipt is not None
+    assert receipt["id"] == jobs(sandbox)[0].id
+    Path(made.outputs[0]).unlink()
+    assert (await one(studio, wanted("runpod", options=SYNC))).state == "succeeded"
+    assert sandbox.stats()["submissions"] == 1
+
+
+@pytest.mark.parametrize("more", [{}, {"SYNC_TIMEOUT": "1"}, {"SYNC_TIMEOUT": "700"}], ids=str)
+async def test_a_synchronous_call_has_its_receipt_at_once(
+    more: dict[str, str], workspace: Path, fal: str, sandbox: Sandbox
+) -> None:
+    """`/runsync` is not waited for: its id is on disk long before the job ends, whatever SYNC_TIMEOUT says; then the
+    result is asked for, and kept half an hour."""
+    sandbox.change(latency_s=2.5)
+    async with graph_studio(workspace, fal, **more) as studio:
+        batch = await studio.begin(call(wanted("runpod", options=SYNC)))
+        await until(lambda: studio.generations(batch.ids)[0].handle is not None)
+        assert jobs(sandbox)[0].ended_at is None
+        made = (await studio.wait(batch)).generations[0]
     assert (made.state, posts(sandbox, lambda path: path.endswith("/runsync"))) == ("succeeded", 1)
     assert (jobs(sandbox)[0].kept_s, sandbox.stats()["submissions"]) == (1800, 1)
+
+
+async def test_a_synchronous_result_is_looked_for_while_it_is_kept(
+    studio: Studio, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be kept for one minute only: what usually takes an hour is looked at within half of one all the same."""
+    gaps: list[float] = []
+
+    class Noted(Schedule):
+        def wait_s(self, elapsed_s: float) -> float:
+            gaps.append(min(self._gap_s(elapsed_s), self._most_s))
+            return 0.02
+
+    monkeypatch.setattr("hoasi.following.Schedule", Noted)
+    monkeypatch.setattr("hoasi.ledger.Ledger.durations", lambda *_: [3600.0] * 9)
+    sandbox.change(latency_s=1.5)
+    assert (await one(studio, wanted("runpod", options=SYNC))).state == "succeeded"
+    assert gaps[0] == 30
+    gaps.clear()
+    assert (await one(studio, wanted("runpod"))).state == "succeeded"
+    assert gaps[0] > 300
 
 
 @pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")

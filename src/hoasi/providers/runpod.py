@@ -2,7 +2,8 @@
 
 There is no idempotency key and no look-up of a lost reply, so there is no `find`: a lost reply stays `unknown`. Results
 are kept 30 minutes, those of `/runsync` one minute unless a status asks for more. `/run` takes 10 MB, `/runsync` 20:
-what is too large for the one goes to the other, and either answers with a receipt.
+what is too large for the one goes to the other. Either answers with a receipt at once: `/runsync` is asked to wait as
+short as it can, because who dies before it answers has lost a job that runs.
 """
 
 from __future__ import annotations
@@ -27,9 +28,11 @@ if TYPE_CHECKING:
     from hoasi.wire import Wire
 
 RUN_BYTES, RUNSYNC_BYTES = 10_000_000, 20_000_000
-KEPT_S = 1800
-WAIT_S = (1.0, 300.0)
-"""How long `/runsync` may be made to wait."""
+KEPT_S, KEPT_SYNC_S = 1800, 60
+WAIT_MS = 1000
+"""As short as `/runsync` may be made to wait: until it answers nobody knows the job's id."""
+READ_S = 60.0
+"""Its reply is waited for at least so long, whatever SYNC_TIMEOUT says: without it the id would be lost."""
 QUEUED_S = 3600
 """How much longer than its work a job may live: it waits for a worker, and its result waits for us."""
 
@@ -70,7 +73,7 @@ class Runpod:
         return () if places.endpoint(planned, told) else places.names(planned)
 
     async def submit(self, wire: Wire, order: Order) -> Handle:
-        """One POST; the receipt is the job's id at its endpoint. What a synchronous reply holds is asked for again."""
+        """One POST; the receipt is the job's id at its endpoint. A synchronous reply may hold the result already."""
         endpoint = places.endpoint(order.planned, wire.told)
         body = _body(order, wire.told)
         size = len(json.dumps(body))
@@ -82,7 +85,9 @@ class Runpod:
             raise replies.refused(reply, endpoint, places.names(order.planned))
         if not isinstance(reply.fields.get("id"), str):
             raise PaymentUnknown("reply_unclear", provider=self.name, status=reply.status)
-        return Handle({"endpoint": endpoint, "id": reply.fields["id"], "is_sync": is_sync})
+        receipt = {"endpoint": endpoint, "id": reply.fields["id"], "is_sync": is_sync}
+        short = {"kept_s": KEPT_SYNC_S} if is_sync else {}
+        return Handle({**receipt, **short}, replies.finished(reply.fields, places.number(wire.told, places.RATE, 0)))
 
     async def poll(self, wire: Wire, receipt: dict[str, Any]) -> Pending | Ready:
         """One status call."""
@@ -128,9 +133,8 @@ async def _run(wire: Wire, endpoint: str, body: dict[str, Any]) -> Reply:
 
 
 async def _runsync(wire: Wire, endpoint: str, body: dict[str, Any]) -> Reply:
-    read_s = places.number(wire.told, places.SYNC, 700.0)
-    wait_ms = int(1000 * min(max(read_s - 10, WAIT_S[0]), WAIT_S[1]))
-    return await wire.pay(wire.url("", f"v2/{endpoint}/runsync?wait={wait_ms}"), json=body, read_s=read_s)
+    read_s = max(places.number(wire.told, places.SYNC, 700.0), READ_S)
+    return await wire.pay(wire.url("", f"v2/{endpoint}/runsync?wait={WAIT_MS}"), json=body, read_s=read_s)
 
 
 def _body(order: Order, told: Mapping[str, str]) -> dict[str, Any]:
