@@ -8,10 +8,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, get_args
 
+import anyio
 import pytest
 from PIL import Image
 
-from calls import content, fault, files, until
+from calls import content, fault, files, harm, until
 from contract import ProviderContract, planned
 from hoasi import Studio
 from hoasi.addresses import origin_of
@@ -223,7 +224,7 @@ async def test_what_a_synchronous_reply_holds_is_taken(studio: Studio, sandbox: 
     receipt = studio.generations([made.id])[0].handle
     assert receipt is not None
     assert receipt["id"] == jobs(sandbox)[0].id
-    Path(made.outputs[0]).unlink()
+    harm(made.outputs[0])
     assert (await one(studio, wanted("runpod", options=SYNC))).state == "succeeded"
     assert sandbox.stats()["submissions"] == 1
 
@@ -413,6 +414,8 @@ def envelope(status: str, **more: object) -> dict[str, Any]:
         (envelope("FAILED", error="boom", executionTime=None), ProviderRefused, "runpod_failed", "unknown"),
         (envelope("CANCELLED", executionTime=None, delayTime=None), Cancelled, "runpod_stopped", "no"),
         (envelope("CANCELLED"), Cancelled, "runpod_stopped", "yes"),
+        (envelope("CANCELLED", executionTime=None), Cancelled, "runpod_stopped", "unknown"),
+        (envelope("CANCELLED", executionTime=0, delayTime=0, workerId="w"), Cancelled, "runpod_stopped", "unknown"),
         (envelope("TIMED_OUT"), ProviderRefused, "runpod_timed_out", "yes"),
         (envelope("COMPLETED"), ResultExpired, "runpod_no_output", "yes"),
         (envelope("COMPLETED", output={}), ResultExpired, "runpod_no_output", "yes"),
@@ -435,11 +438,16 @@ def test_envelopes_are_told_apart(fields: dict[str, Any], kind: type[HoasiError]
 
 
 @pytest.mark.parametrize("error", ["ComfyUI server (127.0.0.1:8188) not reachable", "WebSocket communication error: x"])
-def test_infrastructure_may_be_better_later(error: str) -> None:
-    """What is no fault of the input may be tried again after a while."""
-    with pytest.raises(ProviderRefused) as ended:
-        replies.done(envelope("FAILED", error=error), 0)
-    assert ended.value.retry == "later"
+async def test_a_failure_is_final(error: str, studio: Studio, sandbox: Sandbox) -> None:
+    """A worker that was ill is said to be; nobody reads the same end again and again, nor buys it by itself."""
+    sandbox.faults.add(fault("status", "completed_error", value=error))
+    made = await one(studio, wanted("runpod"))
+    assert made.error is not None
+    assert (made.state, made.error.key, made.error.retry) == ("failed", "runpod_worker_ill", "no")
+    asked = len(sandbox.stats()["requests"])
+    assert (await one(studio, wanted("runpod"))).state == "failed"
+    await studio.resume()
+    assert (len(sandbox.stats()["requests"]), sandbox.stats()["submissions"]) == (asked, 1)
 
 
 @pytest.mark.parametrize("status", ["IN_QUEUE", "IN_PROGRESS", "RUNNING", "SOMETHING_NEW", None])
@@ -590,6 +598,53 @@ async def test_the_user_takes_it_back(studio: Studio, sandbox: Sandbox) -> None:
     await until(lambda: studio.generations(batch.ids)[0].state is State.RUNNING)
     made = (await studio.cancel(batch.ids)).generations[0]
     assert (made.state, made.paid, jobs(sandbox)[0].status) == ("cancelled", "no", "CANCELLED")
+
+
+async def test_how_a_stopped_job_ended_is_asked_at_once(
+    studio: Studio, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long the next pause would be: what it came to is known as soon as it was stopped."""
+    monkeypatch.setattr("hoasi.pace.Schedule.wait_s", lambda *_: 60.0)
+    sandbox.change(latency_s=60)
+    batch = await studio.begin(call(wanted("runpod")))
+    await until(lambda: bool(jobs(sandbox)) and jobs(sandbox)[0].status == "IN_PROGRESS")
+    with anyio.fail_after(5):
+        made = (await studio.cancel(batch.ids)).generations[0]
+    assert made.error is not None
+    assert (made.state, made.paid, made.error.key) == ("cancelled", "yes", "runpod_stopped")
+
+
+async def test_that_it_had_waited_in_line_is_no_proof_that_it_cost_nothing(
+    studio: Studio, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped, but RunPod goes on telling an old status: nobody said that no worker had taken it; not bought again."""
+
+    async def stale(*_: object) -> Pending:
+        return Pending("queued")
+
+    monkeypatch.setattr(Runpod, "poll", stale)
+    monkeypatch.setattr("hoasi.following.CANCEL_GRACE_S", 0.2)
+    sandbox.change(latency_s=60)
+    batch = await studio.begin(call(wanted("runpod")))
+    await until(lambda: bool(jobs(sandbox)) and jobs(sandbox)[0].status == "IN_PROGRESS")
+    made = (await studio.cancel(batch.ids)).generations[0]
+    assert made.error is not None
+    assert (made.state, made.paid, made.error.key) == ("cancelled", "unknown", "cancelled_at_work")
+    monkeypatch.undo()
+    again = await one(studio, wanted("runpod"))
+    assert again.error is not None
+    assert (again.id, again.error.paid, again.error.key, len(jobs(sandbox))) == (made.id, "yes", "runpod_stopped", 1)
+
+
+async def test_before_it_is_taken_back_it_is_looked_at_once_more(
+    workspace: Path, fal: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The limit comes before the next look, even before the first: what is there by then is brought home."""
+    monkeypatch.setattr("hoasi.pace.Schedule.wait_s", lambda *_: 60.0)
+    sandbox.change(latency_s=0.3)
+    async with graph_studio(workspace, fal, MAX_POLLING_DURATION="1") as studio:
+        made = await one(studio, wanted("runpod"))
+    assert (made.state, made.paid, sandbox.stats()["cancels"]) == ("succeeded", "yes", 0)
 
 
 async def test_a_cold_worker_is_waited_for(studio: Studio, sandbox: Sandbox) -> None:

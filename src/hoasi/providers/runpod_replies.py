@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from hoasi.street import Reply
 
 ENDS = frozenset({"COMPLETED", "FAILED", "CANCELLED", "TIMED_OUT"})
-_TRANSIENT = re.compile(r"not reachable|WebSocket|HTTP communication")
+_WORKER = re.compile(r"not reachable|WebSocket|HTTP communication")
+"""Words of a worker that had trouble of its own, whatever it was given."""
 
 
 def refused(reply: Reply, endpoint: str, names: tuple[str, ...]) -> HoasiError:
@@ -117,14 +118,15 @@ def _failure(fields: Mapping[str, Any], facts: dict[str, Any]) -> HoasiError:
         return ProviderRefused("comfy_memory", provider="runpod", **more)
     if words.startswith("Workflow validation failed"):
         return ProviderRefused("comfy_refused", troubles=" ".join(words.split())[:DETAIL_LIMIT], **more)
-    return ProviderRefused("runpod_failed", retry="later" if _TRANSIENT.search(words) else "no", **more)
+    return ProviderRefused("runpod_worker_ill" if _WORKER.search(words) else "runpod_failed", **more)
 
 
 def _paid(fields: Mapping[str, Any]) -> Paid:
     """A worker's time is billed however it ended; what no worker took costs nothing."""
     if fields.get("executionTime"):
         return "yes"
-    return "no" if fields["status"] == "CANCELLED" and not fields.get("delayTime") else "unknown"
+    has_started = bool(fields.get("delayTime") or fields.get("workerId"))
+    return "no" if fields["status"] == "CANCELLED" and not has_started else "unknown"
 
 
 def said(error: object) -> str:
