@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import anyio.to_thread
 
 from hoasi import artifacts
+from hoasi.addresses import origin_of
 from hoasi.errors import GenerationFailed, KeyRejected, ResultBroken, ResultExpired
 from hoasi.given import Input, Remote
 from hoasi.inputs import prepared
@@ -137,8 +138,12 @@ async def _bring(line: Line, k: int, output: Output) -> Artifact:
         raise ResultBroken("download_lost", provider=line.maker.name, detail=str(gone)) from gone  # asked for once more
     except (NotSent, ReplyLost) as error:
         raise ResultBroken("download_lost", provider=line.maker.name, detail=str(error)) from error
-    except (AddressRefused, TooLarge) as error:
-        raise ResultBroken("download_unsafe", provider=line.maker.name, detail=str(error), retry="no") from error
+    except AddressRefused as error:  # it can be had again as soon as that host is trusted
+        scheme, host, port = origin_of(output.url or "")
+        where = f"{scheme}://{host}:{port}" if host else "-"
+        raise ResultBroken("download_unsafe", provider=line.maker.name, detail=str(error), where=where) from error
+    except TooLarge as error:
+        raise ResultBroken("download_too_large", provider=line.maker.name, detail=str(error), retry="no") from error
 
 
 def finish(line: Line, made: list[Artifact], *, is_paid: bool, facts: Mapping[str, Any] | None = None) -> None:

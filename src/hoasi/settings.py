@@ -88,6 +88,20 @@ class Settings:
             return _checked(name, given, is_keyless=is_keyless)
         return self.sandbox_url or default
 
+    @property
+    def result_hosts(self) -> tuple[str, ...]:
+        """Hosts of one's own that results may be fetched from although they are not public https: `HOASI_RESULT_HOSTS`,
+        addresses between commas. No key goes there.
+
+        Raises:
+            WrongInput: one is no address of a host.
+        """
+        name = "HOASI_RESULT_HOSTS"
+        found = [text.strip().rstrip("/") for text in self.environ.get(name, "").split(",") if text.strip()]
+        if not all(map(_is_host, found)):
+            raise WrongInput("setting_bad", name=name, example="http://192.168.1.20:9000, https://minio.lan")
+        return tuple(found)
+
     def region(self, provider: str, known: Collection[str]) -> str:
         """Which of a provider's regions the key belongs to (`HOASI_<PROVIDER>_REGION`); "" for its usual one.
 
@@ -167,6 +181,17 @@ def _checked(name: str, value: str, *, is_keyless: bool = False) -> str:
     if not is_fine or not parts.hostname or parts.username or parts.query:
         raise NotSupported("address_refused", name=name)
     return value.rstrip("/")
+
+
+def _is_host(value: str) -> bool:
+    """Scheme, host and perhaps port, nothing else."""
+    parts = urlsplit(value)
+    return (
+        parts.scheme in {"http", "https"}
+        and bool(parts.hostname)
+        and value == f"{parts.scheme}://{parts.netloc}"
+        and not parts.username
+    )
 
 
 def _is_private(host: str) -> bool:

@@ -32,7 +32,8 @@ from hoasi.providers import runpod_media as media
 from hoasi.providers import runpod_replies as replies
 from hoasi.providers import runpod_settings as places
 from hoasi.providers._outcomes import Order, Pending, Ready, Sent, TryAgain
-from hoasi.providers.runpod import Runpod, _body
+from hoasi.providers.runpod import Runpod
+from hoasi.providers.runpod_jobs import body
 from hoasi.records import State
 from hoasi.sandbox import Fault, Sandbox
 from hoasi.sandbox.runpod_replies import Form, Place
@@ -289,7 +290,7 @@ def _heavy(item: Input, size: int) -> Sent:
 
 def test_the_same_order_has_the_same_body() -> None:
     """What is sent again is byte for byte what was sent."""
-    first, again = (json.dumps(_body(Order(planned(CARD), id="img-1"), {})) for _ in range(2))
+    first, again = (json.dumps(body(Order(planned(CARD), id="img-1"), {})) for _ in range(2))
     assert first == again
 
 
@@ -668,12 +669,17 @@ async def test_a_job_that_ended_is_not_taken_back(fal: str, sandbox: Sandbox) ->
 
 async def test_health_tells_whether_key_and_endpoint_are_right(fal: str, sandbox: Sandbox) -> None:
     """A free question: numbers, or which of the two is wrong."""
+    sandbox.change(runpod_cold_start_s=30)
     street = Street(frozenset({origin_of(fal)}))
-    wire = Wire(street, {"": fal}, Runpod().auth("rpa_x"))
+    told = {**PLACES, "RUNPOD_SERVER_POSTER_ID": "no-such-endpoint"}
+    wire = Wire(street, {"": fal}, Runpod().auth("rpa_x"), told=told)
     try:
-        assert {"jobs", "workers"} <= set(await Runpod().health(wire, "wizard1"))
-        with pytest.raises(ResultExpired):
+        assert await Runpod().health(wire, "wizard1") == (0, 0, 0, 0, 0)
+        await Runpod().submit(wire, Order(planned(CARD), id="img-1"))
+        assert await Runpod().health(wire, "wizard1") == (0, 0, 1, 0, 1)
+        with pytest.raises(ProviderRefused) as refused:
             await Runpod().health(wire, "no-such-endpoint")
+        assert (refused.value.key, refused.value.facts["names"]) == ("runpod_endpoint", "RUNPOD_SERVER_POSTER_ID")
         sandbox.change(reject_key=True)
         with pytest.raises(KeyRejected):
             await Runpod().health(wire, "wizard1")

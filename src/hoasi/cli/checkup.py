@@ -24,6 +24,7 @@ from hoasi.settings import Settings
 if TYPE_CHECKING:
     from hoasi.providers._outcomes import Pack
     from hoasi.providers._provider import Accounts
+    from hoasi.providers._workers import HasWorkers
     from hoasi.street import Street
     from hoasi.wire import Wire
 
@@ -235,6 +236,46 @@ async def _account(wire: Wire, maker: Accounts, name: str) -> list[Check]:
     if not packs:
         return [Check("account", "ok", say("cli.doctor.account_none", provider=name))]
     return [_pack(name, pack) for pack in packs]
+
+
+async def workers(settings: Settings) -> list[Check]:
+    """How the workers are of endpoints that are set, where the key is; free."""
+    from hoasi.addresses import origin_of
+    from hoasi.providers._provider import Settles
+    from hoasi.providers._workers import HasWorkers
+    from hoasi.shop import origins_of
+    from hoasi.street import Street
+    from hoasi.wire import Wire
+
+    found: list[Check] = []
+    for maker in map(provider, REGISTRY):
+        key, hosts = settings.secret(maker.secrets), origins_of(maker, settings)
+        if key is not None and isinstance(maker, HasWorkers):
+            told = settings.told(maker.variables) if isinstance(maker, Settles) else {}
+            street = Street(frozenset(map(origin_of, hosts.values())))
+            found += await _workers(Wire(street, hosts, maker.auth(key), told=told), maker, maker.name)
+            await street.close()
+    return found
+
+
+async def _workers(wire: Wire, maker: HasWorkers, name: str) -> list[Check]:
+    from hoasi.providers._outcomes import TryAgain
+    from hoasi.street import WireTrouble
+
+    found: list[Check] = []
+    try:
+        for endpoint, names in maker.endpoints(wire.told).items():
+            async with asyncio.timeout(HOST_S):
+                seen = await maker.health(wire, endpoint)
+            text = say("cli.doctor.workers", provider=name, endpoint=endpoint, names=names, **seen._asdict())
+            fix = "" if seen.can_work else say("cli.doctor.workers_fix", provider=name)
+            found.append(Check("workers", "ok" if seen.can_work else "warn", text, fix))
+    except HoasiError as error:
+        view = explain(error.problem())
+        found.append(Check("workers", "warn", f"{name}: {view.message}", view.fix))
+    except (TimeoutError, WireTrouble, TryAgain):
+        found.append(Check("workers", "warn", say("cli.doctor.workers_silent", provider=name)))
+    return found
 
 
 def _pack(name: str, pack: Pack) -> Check:

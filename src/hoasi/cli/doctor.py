@@ -27,7 +27,7 @@ def doctor(
     from hoasi.cli import checkup
 
     settings = call_of(context).settings()
-    looks = () if offline else (checkup.hosts, checkup.accounts, checkup.nodes)
+    looks = () if offline else (checkup.hosts, checkup.accounts, checkup.nodes, checkup.workers)
     checks = [*checkup.local(settings), *(check for look in looks for check in run(look(settings)))]
     bad = [check.state for check in checks if check.state != "ok"]
     worst = "fail" if "fail" in bad else "warn" if bad else "ok"

@@ -112,6 +112,20 @@ def made(
     )
 
 
+def pixels(planned: Planned, told: Mapping[str, str]) -> int:
+    """Pixels of all pictures together that the plan's workflow makes; 0 where its template does not tell their size.
+
+    Raises:
+        WrongInput, NotSupported, NotFound, FileBroken: as `made`.
+    """
+    template = _template(planned, told)
+    values = made(planned, {item.role: "picture.png" for item in planned.inputs}, told).values
+    usual = {name: template.default(name) for name in ("width", "height", "batch_size") if name in template.slots}
+    sides = [values.get(name, usual.get(name, 0)) for name in ("width", "height")]
+    facts = (*sides, values.get("batch_size", usual.get("batch_size", 1)))
+    return math.prod(facts) if all(isinstance(fact, int) for fact in facts) else 0
+
+
 def rehearsed(planned: Planned, told: Mapping[str, str], *, fetches_loras: bool) -> Planned:
     """The plan with what settings add to it, and notes of its workflow: that is made with names its inputs could have.
 
