@@ -22,6 +22,7 @@ from hoasi.errors import FileBroken, NotSupported, PathRefused, WrongInput
 SANDBOX_PORT = 8787
 MONTH_LIMIT = "HOASI_MONTH_MAX_COST_USD"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_HOST = re.compile(r"https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::(\d{1,5}))?")
 _SECRET_WORDS = ("KEY", "SECRET", "TOKEN", "PASSWORD", "HEADERS")
 
 
@@ -185,13 +186,8 @@ def _checked(name: str, value: str, *, is_keyless: bool = False) -> str:
 
 def _is_host(value: str) -> bool:
     """Scheme, host and perhaps port, nothing else."""
-    parts = urlsplit(value)
-    return (
-        parts.scheme in {"http", "https"}
-        and bool(parts.hostname)
-        and value == f"{parts.scheme}://{parts.netloc}"
-        and not parts.username
-    )
+    match = _HOST.fullmatch(value)
+    return match is not None and int(match[1] or 0) < 65536
 
 
 def _is_private(host: str) -> bool:

@@ -146,7 +146,9 @@ def test_hosts_of_results_stand_between_commas(workspace: Path) -> None:
     assert read(workspace, environ=told).result_hosts == ("http://10.0.0.1:9000", "https://minio.lan")
 
 
-@pytest.mark.parametrize("name", ["https://user@minio.lan", "minio.lan:9000", "ftp://minio.lan", "https://minio.lan/x"])
+@pytest.mark.parametrize(
+    "name", ["https://user@minio.lan", "minio.lan:9000", "ftp://minio.lan", "https://minio.lan/x", "http://a:99999"]
+)
 async def test_a_host_of_results_that_is_none_is_named(name: str, workspace: Path, fal: str, sandbox: Sandbox) -> None:
     """Before anything is sent."""
     async with graph_studio(workspace, fal, HOASI_RESULT_HOSTS=f"https://minio.lan:9000, {name}") as studio:
