@@ -277,6 +277,7 @@ async def test_what_is_too_large_for_one_door_takes_the_other(workspace: Path, f
     try:
         receipt = (await Runpod().submit(wire, Order(plan, (_heavy(plan.inputs[0], 8_000_000),), "img-1"))).receipt
         assert receipt["is_sync"] is True
+        plan = planned(card, references=1, options=SYNC)
         with pytest.raises(ProviderRefused) as refused:
             await Runpod().submit(wire, Order(plan, (_heavy(plan.inputs[0], 16_000_000),), "img-2"))
     finally:

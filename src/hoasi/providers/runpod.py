@@ -75,7 +75,7 @@ class Runpod:
         """One POST; the receipt is the job's id at its endpoint. A synchronous reply may hold the result already."""
         endpoint = places.endpoint(order.planned, wire.told)
         body = jobs.body(order, wire.told)
-        is_sync = order.planned.parameters.get("sync") is True or jobs.size(body) > jobs.RUN_BYTES
+        is_sync = jobs.size(body) > jobs.RUN_BYTES or order.planned.parameters.get("sync") is True
         reply = await (_runsync if is_sync else _run)(wire, endpoint, body)
         if not reply.is_ok:
             raise replies.refused(reply, endpoint, places.names(order.planned))
