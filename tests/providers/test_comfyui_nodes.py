@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hoasi import Studio, settings
-from hoasi.cli import checkup
+from hoasi.cli import checkup_makers
 from hoasi.comfy.nodes import from_object_info
 from hoasi.comfy.validate import sure, validate
 from hoasi.errors import WrongInput
@@ -194,16 +194,19 @@ async def test_the_doctor_names_the_packs(workspace: Path, fal: str, sandbox: Sa
     """Those that are there, as the server says; a half of a pack is none; a setting that is bad is named."""
     sandbox.change(comfyui_lacks=("easy loraStackApply",))
     address = {"HOASI_COMFYUI_URL": f"{fal}/comfyui"}
-    (check,) = await checkup.nodes(settings.read(workspace, environ=address))
+    (check,) = await checkup_makers.nodes(settings.read(workspace, environ=address))
     assert (check.state, "ComfyUI-TeaCache" in check.text, "Easy-Use" in check.text) == ("ok", True, False)
     told = settings.read(workspace, environ={**address, "HOASI_COMFYUI_HEADERS": "nonsense"})
-    (check,) = await checkup.nodes(told)
+    (check,) = await checkup_makers.nodes(told)
     assert (check.state, "HOASI_COMFYUI_HEADERS" in f"{check.text} {check.fix}") == ("warn", True)
 
 
 async def test_the_doctor_says_nothing_of_a_server_that_does_not(workspace: Path) -> None:
     """Nobody is there: that its host does not answer is said elsewhere."""
-    assert await checkup.nodes(settings.read(workspace, environ={"HOASI_COMFYUI_URL": "http://127.0.0.1:9"})) == []
+    nowhere = settings.read(workspace, environ={"HOASI_COMFYUI_URL": "http://127.0.0.1:9"})
+    assert await checkup_makers.nodes(nowhere) == []
+        await checkup_makers.nodes(settings.read(workspace, environ={"HOASI_COMFYUI_URL": "http://127.0.0.1:9"})) == []
+    )
 
 
 # ---------------------------------------------------------------------- how LoRAs are hung in

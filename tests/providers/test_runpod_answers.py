@@ -19,8 +19,9 @@ from PIL.PngImagePlugin import PngInfo
 from contract import SITE, planned
 from hoasi import Studio
 from hoasi.catalogue import load
-from hoasi.cli import checkup
+from hoasi.cli import checkup_makers
 from hoasi.comfy import template as templates
+from hoasi.comfy.orders import rehearsed
 from hoasi.errors import NotSupported, WrongInput
 from hoasi.planning import plan_request
 from hoasi.providers._outcomes import Order
@@ -112,9 +113,10 @@ def test_what_an_own_template_makes_counts(tmp_path: Path) -> None:
     graph["latent"]["inputs"] |= {"width": 4096, "height": 2048}
     (tmp_path / "big.json").write_text(json.dumps(graph))
     (tmp_path / "big.toml").write_text((house / "normal_image_v4_workflow.toml").read_text())
-    plan = planned(CARD, options={"template": "big"})
+    told = {"HOASI_WORKFLOWS": str(tmp_path)}
+    plan = rehearsed(planned(CARD, options={"template": "big"}), told, fetches_loras=True)
     with pytest.raises(NotSupported):
-        must_come_back(plan, {"HOASI_WORKFLOWS": str(tmp_path)})
+        must_come_back(plan, told)
     must_come_back(planned(CARD), {})
     start = planned(load("runpod").card("runpod/flux-dev/image-to-image"), references=1)
     wide = start.inputs[0].model_copy(update={"width": 4000, "height": 3000})
@@ -216,6 +218,6 @@ def test_doctor_tells_how_the_workers_are(workspace: Path, sandbox: Sandbox) -> 
 
 def _doctor(workspace: Path, environ: dict[str, str]) -> list[tuple[str, str]]:
     """State and endpoint of each line about workers."""
-    checks = asyncio.run(checkup.workers(read(workspace, environ=environ)))
+    checks = asyncio.run(checkup_makers.workers(read(workspace, environ=environ)))
     found = [(check.state, re.search(r"endpoint (\S+)", check.text)) for check in checks]
     return [(state, match[1].rstrip(".")) for state, match in found if match]

@@ -25,9 +25,10 @@ def doctor(
 ) -> Answer:
     """Look at everything a run needs; exit 1 only if not even local use works."""
     from hoasi.cli import checkup
+    from hoasi.cli import checkup_makers as makers
 
     settings = call_of(context).settings()
-    looks = () if offline else (checkup.hosts, checkup.accounts, checkup.nodes, checkup.workers)
+    looks = () if offline else (makers.hosts, makers.accounts, makers.nodes, makers.workers)
     checks = [*checkup.local(settings), *(check for look in looks for check in run(look(settings)))]
     bad = [check.state for check in checks if check.state != "ok"]
     worst = "fail" if "fail" in bad else "warn" if bad else "ok"
