@@ -18,6 +18,8 @@ _NEVER = tuple(
 """IPv6 networks that are not the open internet, though some Python tables say so."""
 
 Origin = tuple[str, str, int]
+NOBODY: Origin = ("", "", 0)
+"""Whose what is no address is."""
 
 
 def origin_of(url: str) -> Origin:
@@ -29,7 +31,7 @@ def origin_of(url: str) -> Origin:
         parts = httpx.URL(url)
         host = parts.raw_host.decode("ascii").lower()
     except (httpx.InvalidURL, ValueError):
-        return "", "", 0
+        return NOBODY
     return parts.scheme, host, parts.port or _PORTS.get(parts.scheme, 0)
 
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import anyio.to_thread
 
 from hoasi import artifacts
+from hoasi.addresses import origin_of
 from hoasi.errors import GenerationFailed, KeyRejected, ResultBroken, ResultExpired
 from hoasi.given import Input, Remote
 from hoasi.inputs import prepared
@@ -18,7 +19,11 @@ from hoasi.pace import patiently
 from hoasi.providers._outcomes import Done, Ready, TryAgain
 from hoasi.providers._provider import Follows
 from hoasi.records import Artifact, Generation, Output, Problem, State
+from hoasi.requirements import MAX_IMAGES_A_REQUEST
 from hoasi.street import AddressRefused, NotSent, ReplyLost, TooLarge, WireTrouble
+
+MOST_RESULTS = MAX_IMAGES_A_REQUEST
+"""So many results of one request are kept, however many a provider names."""
 
 log = logging.getLogger("hoasi.engine")
 T = TypeVar("T")
@@ -45,23 +50,39 @@ async def fetch(line: Line) -> None:
     done = line.done or await _collected(line)
     if done is None:
         return
-    finish(line, await _brought(line, done), is_paid=True, facts=done.facts)
+    made = await _brought(line, done)
+    lost = len(done.outputs) - len(made)
+    finish(line, made, is_paid=True, facts={**done.facts, **({"left_out": lost} if lost else {})})
 
 
 async def _brought(line: Line, done: Done) -> list[Artifact]:
-    """Each result, noted as soon as it is here: one that fails does not take the others away."""
+    """Each result, noted as soon as it is here: one that fails does not take the others away.
+
+    More than was asked for is kept, too: it is made and paid. What fails of that is no reason to fail.
+    """
     there = await anyio.to_thread.run_sync(_there, line)
     made: list[Artifact] = []
-    for k, output in enumerate(done.outputs[: len(line.planned.stems)]):
-        made.append(there.get(line.planned.stems[k]) or await _bring(line, k, output))
-        if len(line.planned.stems) > 1:
+    for k, output in enumerate(done.outputs[:MOST_RESULTS]):
+        known = there.get(line.planned.stem(k))
+        made += [known] if known else await _kept_or_failed(line, k, output)
+        if len(done.outputs) > 1:
             line.save(durable=False, artifacts=[artifact.model_dump(mode="json") for artifact in made])
     return made
 
 
+async def _kept_or_failed(line: Line, k: int, output: Output) -> list[Artifact]:
+    try:
+        return [await _bring(line, k, output)]
+    except GenerationFailed as error:
+        if k < len(line.planned.stems):
+            raise
+        log.warning("%s: result %d, beyond what was asked for, did not come home: %s", line.generation.id, k, error)
+        return []
+
+
 async def arrived(line: Line, k: int, output: Output) -> None:
     """A result that came before its reply was complete: kept at once, so that a lost reply does not take it away."""
-    if k >= len(line.planned.stems):
+    if k >= MOST_RESULTS:
         return
     try:
         made = await _bring(line, k, output)
@@ -117,15 +138,20 @@ async def _bring(line: Line, k: int, output: Output) -> Artifact:
         raise ResultBroken("download_lost", provider=line.maker.name, detail=str(gone)) from gone  # asked for once more
     except (NotSent, ReplyLost) as error:
         raise ResultBroken("download_lost", provider=line.maker.name, detail=str(error)) from error
-    except (AddressRefused, TooLarge) as error:
-        raise ResultBroken("download_unsafe", provider=line.maker.name, detail=str(error), retry="no") from error
+    except AddressRefused as error:  # it can be had again as soon as that host is trusted
+        scheme, host, port = origin_of(output.url or "")
+        where = f"{scheme}://{host}:{port}" if host else "-"
+        raise ResultBroken("download_unsafe", provider=line.maker.name, detail=str(error), where=where) from error
+    except TooLarge as error:
+        raise ResultBroken("download_too_large", provider=line.maker.name, detail=str(error), retry="no") from error
 
 
 def finish(line: Line, made: list[Artifact], *, is_paid: bool, facts: Mapping[str, Any] | None = None) -> None:
     """Durable success. The cost is what the provider told, else the estimate for what was really delivered."""
     planned, facts = line.planned, dict(facts or {})
     price = planned.price.usd if is_paid else 0.0
-    cost = None if price is None else round(price * len(made) / len(planned.stems), 6)
+    share = min(len(made) / len(planned.stems), 1.0)
+    cost = None if price is None else round(price * share, 6)
     cost = facts.get("cost_usd", cost) if is_paid else cost
     line.end(
         State.SUCCEEDED,

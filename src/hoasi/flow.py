@@ -26,18 +26,18 @@ from hoasi.errors import (
     ResultExpired,
     WrongInput,
 )
+from hoasi.following import ended, taken_back
 from hoasi.inputs import distrust, permitted, prepared
 from hoasi.line import Line, Parked, Stopped
-from hoasi.pace import Schedule, backoff_s, patiently, until_ready
-from hoasi.providers._outcomes import Done, Handle, Ready, Sent, Step
-from hoasi.providers._provider import Cancels, Finds, Follows
+from hoasi.pace import backoff_s
+from hoasi.providers._outcomes import Done, Handle, Sent, Step
+from hoasi.providers._provider import Finds
 from hoasi.records import Problem, State
 from hoasi.street import AddressRefused, NotSent, WireTrouble
 
 PLACE_POLL_S = 0.25
 ARRIVAL_S, ARRIVAL_POLL_S = 20.0, 5.0
 """How long a request whose reply was lost may still arrive, and how often that is looked at."""
-CANCEL_GRACE_S = 10.0
 
 
 async def advance(line: Line) -> None:
@@ -131,6 +131,9 @@ async def _keep(line: Line, outcome: Handle | Done | Step, sent: tuple[Sent, ...
     if isinstance(outcome, Handle):
         urls = [item.url for item in sent if item.url]
         await line.hold({**outcome.receipt, "at": line.wire.address, "input_urls": urls})
+        if outcome.done is not None:
+            line.done = outcome.done
+            _to_fetch(line)
     elif isinstance(outcome, Step):
         line.save(state=State.QUEUED, step=outcome.receipt, submitted_at=None)
     else:
@@ -233,12 +236,16 @@ async def _follow(line: Line) -> None:
     """Running: wait for the end at the provider, or take it back."""
     try:
         with line.stoppable():
-            line.ready = await _until_ready(line)
+            line.ready = await ended(line)
     except Stopped:
-        line.ready = await _take_back(line)
+        line.ready = await taken_back(line)
     except ResultExpired as gone:
         _mistrust(line, gone)
         raise
+    _to_fetch(line)
+
+
+def _to_fetch(line: Line) -> None:
     line.leave_gate()
     line.save(durable=False, state=State.FETCHING, duration_s=_since_sent(line))
 
@@ -248,31 +255,6 @@ def _mistrust(line: Line, gone: ResultExpired) -> None:
     if line.receipt.get("attached"):
         line.save(handle=None)
         raise PaymentUnknown("reply_lost", provider=line.maker.name, detail=str(gone)) from gone
-
-
-async def _until_ready(line: Line) -> Ready:
-    planned, maker = line.planned, line.maker
-    if not isinstance(maker, Follows):
-        raise ResultExpired("result_expired", provider=maker.name, status=0)
-    schedule = Schedule(line.shop.ledger.durations(planned.provider, planned.model), planned.expected_s, planned.poll_s)
-    sent_at = line.generation.submitted_at or time.time()
-    with anyio.move_on_after(planned.cap_s):
-        return await asked(line, lambda: until_ready(maker, line, schedule, sent_at))
-    if planned.stops_at_cap:
-        raise Stopped
-    raise Parked(waiting(line, "still_running"))
-
-
-async def _take_back(line: Line) -> Ready:
-    """The user wants it back. What finished all the same is kept: it is paid."""
-    maker = line.maker
-    if isinstance(maker, Cancels) and await asked(
-        line, lambda: patiently(lambda: maker.cancel(line.wire, line.receipt))
-    ):
-        with anyio.move_on_after(CANCEL_GRACE_S):
-            return await _until_ready(line)
-        raise Cancelled("cancelled_at_work", provider=maker.name, paid="no" if line.phase == "queued" else "unknown")
-    return await _until_ready(line)
 
 
 def _since_sent(line: Line) -> float | None:

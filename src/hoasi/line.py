@@ -226,7 +226,7 @@ class Line:
         What was made once stays made: that its harmed files cannot be had again just now is noted beside it. And what
         had all arrived before the rest of its reply was lost is there, and paid.
         """
-        if len(self.generation.artifacts) == len(self.planned.stems):
+        if len(self.generation.artifacts) >= len(self.planned.stems):
             is_first = self.generation.finished_at is None
             said = {"paid": "yes", "cost_usd": self.planned.price.usd, "problem": None}
             return self.end(State.SUCCEEDED, **(said if is_first else {"problem": self._kept(error.problem())}))
@@ -254,7 +254,7 @@ class Line:
         return Target(
             workspace=self.shop.settings.workspace,
             folder=planned.output_dir,
-            stem=planned.stems[k],
+            stem=planned.stem(k),
             owner=self.shop.owner,
             media=planned.media,
             asked_ratio=planned.request.aspect_ratio,

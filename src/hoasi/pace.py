@@ -32,11 +32,14 @@ Tell = Callable[[Pending], None]
 class Schedule:
     """When to look at a model whose results take log-normally long: rarely before it can be done, often when it should.
 
-    Learns from past durations; a card's typical duration stands in until there are some. `least_s` is a floor.
+    Learns from past durations; a card's typical duration stands in until there are some. `least_s` is a floor of the
+    gaps; `most_s`, which wins, is where a result would be lost by looking later.
     """
 
-    def __init__(self, durations: Sequence[float], typical_s: float, least_s: float = 0.0) -> None:
-        self._least_s = least_s
+    def __init__(
+        self, durations: Sequence[float], typical_s: float, least_s: float = 0.0, most_s: float = math.inf
+    ) -> None:
+        self._least_s, self._most_s = least_s, most_s
         logs = [math.log(max(seconds, 0.05)) for seconds in durations]
         self._mean = fmean(logs) if len(logs) >= _FEW else math.log(max(typical_s, 0.05))
         self._spread = max(pstdev(logs), 0.05) if len(logs) >= _FEW else 0.6
@@ -49,6 +52,9 @@ class Schedule:
 
     def wait_s(self, elapsed_s: float) -> float:
         """Seconds until the next look, `elapsed_s` after the submission."""
+        return min(self._gap_s(elapsed_s), self._most_s)
+
+    def _gap_s(self, elapsed_s: float) -> float:
         first = math.exp(self._mean - 2.05 * self._spread)  # the 2nd percentile
         if elapsed_s < first:
             return max(first - elapsed_s, SHORTEST_S, self._least_s)

@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hoasi.catalogue import Card, Catalogue
@@ -75,7 +75,7 @@ def plan_request(
     inputs = faces(request, inputs)
     check(request, card, inputs, prompt)
     notes += _unsaid(request, spoken, pictures) if "prompt" in card.accepts else ()
-    chunks = _chunks(request, card)
+    chunks = _chunks(request, card, inputs)
     planned = []
     for number, count in enumerate(chunks):
         first = request.first_idx + sum(chunks[:number])
@@ -208,11 +208,24 @@ def _lost(request: Request, card: Card) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _chunks(request: Request, card: Card) -> list[int]:
-    """Pictures per paid call: as many as the model makes at once."""
+def _chunks(request: Request, card: Card, inputs: Sequence[Input]) -> list[int]:
+    """Pictures per paid call: as many as the model makes at once, and as come back at once."""
     count, most = request.num_images, card.max_images if "num_images" in card.accepts else 1
     most = most if request.at_once is None else min(most, request.at_once)
+    if card.max_pixels_together is not None:
+        most = max(min(most, card.max_pixels_together // _pixels(request, card, inputs)), 1)
     return [min(most, count - start) for start in range(0, count, most)]
+
+
+def _pixels(request: Request, card: Card, inputs: Sequence[Input]) -> int:
+    """Of one picture: of its size, where one is asked for; else at most those of the picture that it starts from."""
+    chosen = _parameters(request, card, "")
+    across, _, down = str(chosen.get("size", "x")).partition("x")
+    width, height = int(chosen.get("width", across or 0)), int(chosen.get("height", down or 0))
+    if width and height:
+        return width * height
+    starts = [item.width * item.height or card.sizes.max_pixels for item in inputs if item.role == "reference"]
+    return max([card.sizes.pixels, *starts])
 
 
 def _parameters(request: Request, card: Card, prompt: str) -> dict[str, Any]:
@@ -238,6 +251,16 @@ def _derived_seed(request: Request, card: Card, parameters: dict[str, Any], shas
     """A seed that only this request, its scene and its place among the scene's pictures give."""
     place = [request.scene.id, request.first_idx]
     return int(_digest([card.provider, card.id, parameters, shas, place]), 16) % SEEDS
+
+
+def settled(planned: Planned, said: Mapping[str, Any]) -> Planned:
+    """The request with what only settings of this process and their files say of it: another purchase for each."""
+    if not said:
+        return planned
+    request, fingerprint = planned.request, _digest([planned.fingerprint, said])
+    stems = tuple(_stem(request, fingerprint, request.first_idx + k) for k in range(len(planned.stems)))
+    parameters = {**planned.parameters, **said}
+    return planned.model_copy(update={"parameters": parameters, "fingerprint": fingerprint, "stems": stems})
 
 
 def reseeded(planned: Planned, attempt: int) -> Planned:

@@ -174,6 +174,10 @@ class Planned(Record):
         """What the people in its pictures must have permitted."""
         return "swap" if self.operation == "swap_face" else self.request.scope
 
+    def stem(self, k: int) -> str:
+        """File name of the k-th picture; those beyond what was asked for have the last one's, and their number."""
+        return self.stems[k] if k < len(self.stems) else f"{self.stems[-1]}_{k + 1}"
+
     @property
     def names(self) -> tuple[str, ...]:
         """The fixed names of its pictures, one each: numbered where there are several; none where none is asked for."""

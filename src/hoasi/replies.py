@@ -48,10 +48,13 @@ def entry(generation: Generation, workspace: Path, batch: Batch, parents: Sequen
 
 
 def _missing(generation: Generation) -> list[str]:
-    """A success that brought less than was asked for says so, and why, where its provider told."""
+    """A success that brought more or less than was asked for says so, and why, where its provider told."""
     made, asked = len(generation.artifacts), len(generation.planned.stems)
-    if generation.state is not State.SUCCEEDED or made >= asked:
+    if generation.state is not State.SUCCEEDED:
         return []
+    lost = [say("note.left_out", count=count)] if (count := generation.facts.get("left_out")) else []
+    if made >= asked:
+        return [*([say("note.more", made=made, asked=asked)] if made > asked else []), *lost]
     why = generation.facts.get("missing_why") or generation.facts.get("blocked") or ""
     return [say("note.fewer", made=made, asked=asked, why=why)]
 

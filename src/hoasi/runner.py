@@ -77,7 +77,8 @@ class Runner:
 
     def _origins(self) -> Collection[tuple[str, str, int]]:
         makers = [provider(name) for name in REGISTRY]
-        return {origin_of(url) for maker in makers for url in origins_of(maker, self._settings).values()}
+        own = {origin_of(url) for maker in makers for url in origins_of(maker, self._settings).values()}
+        return own | {origin_of(url) for url in self._settings.result_hosts}
 
     def wire(self, maker: Provider) -> Wire:
         """The street as a provider sees it."""

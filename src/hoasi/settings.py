@@ -22,6 +22,7 @@ from hoasi.errors import FileBroken, NotSupported, PathRefused, WrongInput
 SANDBOX_PORT = 8787
 MONTH_LIMIT = "HOASI_MONTH_MAX_COST_USD"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_HOST = re.compile(r"https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::(\d{1,5}))?")
 _SECRET_WORDS = ("KEY", "SECRET", "TOKEN", "PASSWORD", "HEADERS")
 
 
@@ -87,6 +88,20 @@ class Settings:
         if given:
             return _checked(name, given, is_keyless=is_keyless)
         return self.sandbox_url or default
+
+    @property
+    def result_hosts(self) -> tuple[str, ...]:
+        """Hosts of one's own that results may be fetched from although they are not public https: `HOASI_RESULT_HOSTS`,
+        addresses between commas. No key goes there.
+
+        Raises:
+            WrongInput: one is no address of a host.
+        """
+        name = "HOASI_RESULT_HOSTS"
+        found = [text.strip().rstrip("/") for text in self.environ.get(name, "").split(",") if text.strip()]
+        if not all(map(_is_host, found)):
+            raise WrongInput("setting_bad", name=name, example="http://192.168.1.20:9000, https://minio.lan")
+        return tuple(found)
 
     def region(self, provider: str, known: Collection[str]) -> str:
         """Which of a provider's regions the key belongs to (`HOASI_<PROVIDER>_REGION`); "" for its usual one.
@@ -167,6 +182,12 @@ def _checked(name: str, value: str, *, is_keyless: bool = False) -> str:
     if not is_fine or not parts.hostname or parts.username or parts.query:
         raise NotSupported("address_refused", name=name)
     return value.rstrip("/")
+
+
+def _is_host(value: str) -> bool:
+    """Scheme, host and perhaps port, nothing else."""
+    match = _HOST.fullmatch(value)
+    return match is not None and int(match[1] or 0) < 65536
 
 
 def _is_private(host: str) -> bool:

@@ -26,7 +26,7 @@ import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
 
-from hoasi.addresses import Origin, PrivateAddressError, PublicOnly, may_be_asked, origin_of
+from hoasi.addresses import NOBODY, Origin, PrivateAddressError, PublicOnly, may_be_asked, origin_of
 
 CONNECT_S = 10.0
 READ_S = 60.0
@@ -91,7 +91,7 @@ class Street:
     """All connections of one process. `trusted` are the origins of the configured providers."""
 
     def __init__(self, trusted: frozenset[Origin], *, connections: int = 512) -> None:
-        self._trusted = trusted
+        self._trusted = trusted - {NOBODY}
         self._connections = connections
         self._clients: dict[str, httpx.AsyncClient] = {}
 

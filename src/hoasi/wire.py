@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from hoasi.addresses import origin_of
-from hoasi.street import AddressRefused, Reply, Street, parsed, whole
+import anyio
 
+from hoasi.addresses import origin_of
+from hoasi.street import AddressRefused, Reply, Street, WireTrouble, parsed, whole
+
+log = logging.getLogger("hoasi.wire")
 T = TypeVar("T")
 FileField = tuple[str, bytes, str]
 
@@ -136,6 +140,21 @@ class Wire:
         if with_key:
             return await self._signed(method, url, headers, kind=kind, **body)
         return await self._street.send(method, url, kind=kind, headers=dict(headers or {}), **body)
+
+    async def hint(self, url: str, *, within_s: float) -> Reply | None:
+        """A free look at what is of help but not needed; None, and a line in our log, where no good answer comes."""
+        why = f"nothing within {within_s:g} s"
+        with anyio.move_on_after(within_s):
+            try:
+                reply = await self.call("GET", url)
+            except WireTrouble as trouble:
+                why = str(trouble)
+            else:
+                if reply.is_ok:
+                    return reply
+                why = f"HTTP {reply.status}"
+        log.info("GET %s: %s", url, why)
+        return None
 
     async def events(self, url: str, read: Callable[[dict[str, Any]], T]) -> AsyncGenerator[T, None]:
         """What `read` makes of each JSON object of a server-sent event stream, until it ends; a refusal ends it."""

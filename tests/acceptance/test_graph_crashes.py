@@ -15,7 +15,7 @@ from hoasi import Studio
 from hoasi.answers import Reply
 from hoasi.sandbox import Sandbox, serving_in_thread
 
-from .processes import LIMIT_S, start
+from .processes import LIMIT_S, kill, line, start, states, until
 
 STEPS = [
     ("hoasi.ledger:Ledger.take_place:after", "succeeded", "unknown", 0),
@@ -58,7 +58,14 @@ def resumed(workspace: Path, url: str) -> Reply:
     return asyncio.run(resume())
 
 
-@pytest.mark.parametrize("provider", ["comfyui", "runpod"])
+def asked(provider: str) -> dict[str, Any]:
+    """One picture; `runpod sync` goes by the door whose reply may hold the result."""
+    name, _, is_sync = provider.partition(" ")
+    options = {"options": {"sync": True}} if is_sync else {}
+    return {"prompt": "a kite over a dike", "job_id": "job-1", "provider": name, **options}
+
+
+@pytest.mark.parametrize("provider", ["comfyui", "runpod", "runpod sync"])
 @pytest.mark.parametrize(("place", "found", "lost", "taken"), STEPS, ids=[step[0] for step in STEPS])
 def test_a_process_may_die_at_any_step(
     provider: str,
@@ -74,8 +81,7 @@ def test_a_process_may_die_at_any_step(
     """Killed exactly there, resumed by another process: one submission at most, and the right word for its end."""
     monkeypatch.setattr("hoasi.flow.ARRIVAL_S", 0.5)
     monkeypatch.setattr("hoasi.flow.ARRIVAL_POLL_S", 0.1)
-    ask: dict[str, Any] = {"prompt": "a kite over a dike", "job_id": "job-1", "provider": provider}
-    process = start(workspace, url, ask, die=place, environ=environ(url))
+    process = start(workspace, url, asked(provider), die=place, environ=environ(url))
     assert process.wait(timeout=LIMIT_S) == -signal.SIGKILL
     process.communicate()
     state, submissions = (found, 1) if provider == "comfyui" else (lost, taken)
@@ -83,4 +89,21 @@ def test_a_process_may_die_at_any_step(
     assert [entry.state for entry in reply.generations] == [state]
     assert sandbox.stats()["submissions"] == submissions
     assert len(pictures(workspace)) == (state == "succeeded")
+    check_invariants(workspace)
+
+
+@pytest.mark.parametrize("provider", ["runpod", "runpod sync"])
+def test_a_process_may_die_while_the_job_runs(provider: str, workspace: Path, url: str, sandbox: Sandbox) -> None:
+    """Its id is on disk long before the job ends, by either door: the next process brings the picture home."""
+    sandbox.change(latency_s=8)
+    process = start(workspace, url, asked(provider), environ=environ(url))
+    line(process, "begun")
+    until(lambda: states(workspace) == ["running"])
+    (job,) = sandbox.runpod._jobs.values()
+    assert job.ended_at is None
+    kill(process)
+    assert job.ended_at is None
+    reply = resumed(workspace, url)
+    assert [(entry.state, sandbox.stats()["submissions"]) for entry in reply.generations] == [("succeeded", 1)]
+    assert len(pictures(workspace)) == 1
     check_invariants(workspace)

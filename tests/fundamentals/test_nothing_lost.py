@@ -271,7 +271,7 @@ async def test_what_is_cancelled_at_work_may_be_billed(
     restarted: bool, open_studio: OpenStudio, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It goes on at the provider longer than we wait: cancelled, and it says that it may be billed."""
-    monkeypatch.setattr("hoasi.flow.CANCEL_GRACE_S", 0.2)
+    monkeypatch.setattr("hoasi.following.CANCEL_GRACE_S", 0.2)
     sandbox.change(latency_s=60)
     async with open_studio() as studio:
         batch = await studio.begin(one())

@@ -7,6 +7,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
 from hoasi import Ask, Studio
 from hoasi.answers import Entry
 from hoasi.given import Given
@@ -22,6 +25,21 @@ def graph_environ(url: str, **more: str) -> dict[str, str]:
     """An environment in which both providers are the sandbox at `url`."""
     keys = {"RUNPOD_API_KEY": GRAPH_KEY, "HOASI_RUNPOD_URL": url, "HOASI_COMFYUI_URL": f"{url}/comfyui"}
     return {**keys, **PLACES, **QUICK, **more}
+
+
+class Mute:
+    """A server that does not say what it has: what is asked of `/object_info` is a 404, or what it is told to give."""
+
+    def __init__(self, inner: ASGIApp, answer: ASGIApp | None = None) -> None:
+        self._inner = inner
+        self._answer = Response(status_code=404) if answer is None else answer
+        self.asked = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer."""
+        is_it = scope.get("path", "").endswith("/object_info")
+        self.asked += is_it
+        await (self._answer if is_it else self._inner)(scope, receive, send)
 
 
 @asynccontextmanager

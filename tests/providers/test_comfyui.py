@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +17,25 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from calls import content, fault, files, until
 from contract import ProviderContract, planned
 from hoasi import Studio, settings
+from hoasi.addresses import origin_of
+from hoasi.answers import Entry
 from hoasi.catalogue import load
 from hoasi.comfy import template
-from hoasi.errors import HoasiError, NotSupported, WrongInput
+from hoasi.errors import HoasiError, NotSupported, ProviderRefused, WrongInput
 from hoasi.given import Lora
 from hoasi.providers import comfyui_headers, provider
+from hoasi.providers import comfyui_refusals as refusals
 from hoasi.providers import comfyui_replies as replies
 from hoasi.providers._outcomes import Order, Pending, Ready
-from hoasi.providers.comfyui import Comfyui, _id
+from hoasi.providers.comfyui import Comfyui
+from hoasi.providers.comfyui_work import prompt_id
 from hoasi.records import State
 from hoasi.sandbox import Fault, Sandbox, comfyui, serving
 from hoasi.shop import origins_of
-from hoasi.street import Reply
+from hoasi.street import Reply, Street
+from hoasi.wire import Wire
 
-from .graphs import call, edited, graph_environ, graph_studio, one, picture, wanted
+from .graphs import Mute, call, edited, graph_environ, graph_studio, one, picture, wanted
 
 pytestmark = pytest.mark.anyio
 NETWORK = "flux-union-pro-2.safetensors"
@@ -52,6 +58,14 @@ async def studio(workspace: Path, fal: str) -> AsyncIterator[Studio]:
 def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Looks come one after the other."""
     monkeypatch.setattr("hoasi.pace.Schedule.wait_s", lambda *_: 0.02)
+
+
+@asynccontextmanager
+async def mute_studio(root: Path, sandbox: Sandbox) -> AsyncIterator[Studio]:
+    """A studio whose ComfyUI does not say what it has."""
+    mute = Mute(comfyui.app(sandbox))
+    async with serving(sandbox, app=mute) as url, Studio(root, environ={"HOASI_COMFYUI_URL": url}) as opened:
+        yield opened
 
 
 def graphs(sandbox: Sandbox) -> list[dict[str, Any]]:
@@ -90,7 +104,10 @@ async def test_several_pictures_are_one_run(studio: Studio, sandbox: Sandbox) ->
 
 async def test_loras_hang_in_their_order(studio: Studio, sandbox: Sandbox) -> None:
     """Characters first, then the film, weaker the more people there are; they are part of what is asked for."""
-    sandbox.change(comfyui_loras=("an.safetensors", "binh.safetensors", "FILM-V3-FLUX.safetensors"))
+    sandbox.change(
+        comfyui_lacks=("easy loraStack",),
+        comfyui_loras=("an.safetensors", "binh.safetensors", "FILM-V3-FLUX.safetensors"),
+    )
     people = [Lora(name="an", weight=1.0), Lora(name="binh.safetensors", weight=0.8)]
     film = Lora(name="FILM-V3-FLUX", kind="film", weight=0.5)
     made = await one(studio, wanted("comfyui", loras=(*people, film)))
@@ -148,7 +165,7 @@ async def test_a_pose_needs_a_pack(workspace: Path, studio: Studio, sandbox: San
 def test_the_id_follows_from_the_order() -> None:
     """The same purchase has the same canonical lower-case UUID whenever it is sent; another has another."""
     plan = planned(load("comfyui").cards[0])
-    first, again, other = (_id(Order(plan, id=name)) for name in ("img-1", "img-1", "img-2"))
+    first, again, other = (prompt_id(Order(plan, id=name)) for name in ("img-1", "img-1", "img-2"))
     assert first == again == str(uuid.UUID(first)) == first.lower()
     assert other != first
 
@@ -286,20 +303,22 @@ async def test_each_end_is_called_by_its_name(
     assert (await one(studio, wanted("comfyui"))).state == "succeeded"
 
 
-async def test_a_node_that_is_missing_names_its_pack(studio: Studio, sandbox: Sandbox) -> None:
-    """TeaCache is not on this server: the node and the pack to install are named, on old and new servers."""
-    for number, version in enumerate(("0.3.64", "0.36.0")):
-        sandbox.change(comfyui_lacks=("TeaCache",), comfyui_version=version)
-        made = await one(studio, wanted("comfyui", seed=number, options={"teacache": 0.2}))
-        assert made.error is not None
-        assert (made.state, made.error.key) == ("failed", "comfy_nodes_missing")
-        assert "TeaCache" in made.error.message
-        assert "ComfyUI-TeaCache" in made.error.fix
+async def test_a_node_that_is_missing_names_its_pack(workspace: Path, sandbox: Sandbox) -> None:
+    """A server that does not say what it has refuses itself: node and pack are named, on old and new servers."""
+    async with mute_studio(workspace, sandbox) as studio:
+        for number, version in enumerate(("0.3.64", "0.36.0")):
+            sandbox.change(comfyui_lacks=("TeaCache",), comfyui_version=version)
+            made = await one(studio, wanted("comfyui", seed=number, options={"teacache": 0.2}))
+            assert made.error is not None
+            assert (made.state, made.error.key) == ("failed", "comfy_nodes_missing")
+            assert "TeaCache" in made.error.message
+            assert "ComfyUI-TeaCache" in made.error.fix
 
 
-async def test_a_lora_that_is_not_there_is_named(studio: Studio, sandbox: Sandbox) -> None:
+async def test_a_value_that_only_the_server_can_judge_is_refused_by_it(workspace: Path, sandbox: Sandbox) -> None:
     """The server's own verdict reaches the user: which node, which value; nothing was queued."""
-    made = await one(studio, wanted("comfyui", loras=(Lora(name="nobody"),)))
+    async with mute_studio(workspace, sandbox) as studio:
+        made = await one(studio, wanted("comfyui", loras=(Lora(name="nobody"),)))
     assert made.error is not None
     assert (made.error.key, sandbox.stats()["submissions"]) == ("comfy_refused", 0)
     assert "nobody.safetensors" in made.error.message
@@ -316,6 +335,88 @@ async def test_a_200_with_node_errors_is_a_failure(workspace: Path, fal: str, sa
     assert "nowhere.png" in made.error.message
     await until(lambda: not sandbox.comfyui.pending and sandbox.comfyui.running is None)
     assert all(entry["status"]["status_str"] == "error" for entry in sandbox.comfyui.history.values())
+
+
+async def of_two(studio: Studio) -> Entry:
+    """A graph of which one output of two is bad."""
+    return await one(studio, wanted("comfyui", options={"template": "two"}))
+
+
+@pytest.mark.parametrize("kind", ["5xx", "reset", "lost_reply", "429"])
+async def test_a_refusal_in_part_is_one_though_taking_back_fails(
+    kind: str, workspace: Path, fal: str, sandbox: Sandbox, quick: object
+) -> None:
+    """The server does not answer the taking back at once: the same refusal, and the graph was sent once."""
+    folder = own(workspace, second_output=True)
+    sandbox.change(latency_s=2.0)
+    sandbox.faults.add(fault("cancel", kind, times=2))
+    async with graph_studio(workspace, fal, HOASI_WORKFLOWS=str(folder)) as studio:
+        made = await of_two(studio)
+    assert made.error is not None
+    assert (made.state, made.error.key, made.outputs) == ("failed", "comfy_refused", ())
+    assert "nowhere.png" in made.error.message
+    assert sandbox.stats()["submissions"] == 1
+
+
+async def test_a_refusal_in_part_waits_until_it_can_be_taken_back(
+    workspace: Path, fal: str, sandbox: Sandbox, quick: object
+) -> None:
+    """While nothing can be taken back it stays open with its receipt; the next process says what was wrong with it."""
+    folder = own(workspace, second_output=True)
+    sandbox.change(latency_s=0.3)
+    sandbox.faults.add(fault("status", "reset", model="comfyui/queue", times=0))
+    async with graph_studio(workspace, fal, HOASI_WORKFLOWS=str(folder)) as first:
+        made = await of_two(first)
+        (kept,) = first.generations([made.id])
+    assert (made.state, made.outputs, kept.state) == ("running", (), State.RUNNING)
+    assert kept.handle is not None
+    assert "nowhere.png" in kept.handle["refused"]["troubles"]
+    await until(lambda: bool(sandbox.comfyui.history))
+    assert [entry["status"]["status_str"] for entry in sandbox.comfyui.history.values()] == ["success"]
+    sandbox.faults.clear()
+    async with graph_studio(workspace, fal) as second:
+        (ended,) = (await second.resume()).generations
+    assert ended.error is not None
+    assert (ended.state, ended.error.key, sandbox.stats()["submissions"]) == ("failed", "comfy_refused", 1)
+
+
+@pytest.mark.parametrize("latency_s", [0, 2.0])
+async def test_a_refusal_in_part_is_seen_though_its_reply_was_lost(
+    latency_s: float, workspace: Path, fal: str, sandbox: Sandbox
+) -> None:
+    """Found again at work or in the history: the server shows which outputs it left out, and that is no success."""
+    folder = own(workspace, second_output=True)
+    sandbox.change(latency_s=latency_s)
+    sandbox.faults.add(fault("submit", "lost_reply"))
+    async with graph_studio(workspace, fal, HOASI_WORKFLOWS=str(folder)) as studio:
+        made = await of_two(studio)
+    assert made.error is not None
+    assert (made.state, made.error.key, made.outputs) == ("failed", "comfy_refused", ())
+    assert "save2 (SaveImage)" in made.error.message
+    assert sandbox.stats()["submissions"] == 1
+
+
+async def test_a_refusal_in_part_is_seen_by_a_bare_receipt(workspace: Path, fal: str, sandbox: Sandbox) -> None:
+    """A receipt that only names the work, as a person gives it: the history itself shows what was left out."""
+    folder = own(workspace, second_output=True)
+    sandbox.change(latency_s=0)
+    sandbox.faults.add(fault("status", "reset", model="comfyui/queue", times=0))
+    async with graph_studio(workspace, fal, HOASI_WORKFLOWS=str(folder)) as studio:
+        await studio.begin(call(wanted("comfyui", options={"template": "two"})))
+        await until(lambda: bool(sandbox.comfyui.history))
+    plain = Comfyui().attach(planned(load("comfyui").cards[0]), next(iter(sandbox.comfyui.history))).receipt
+    street = Street(frozenset({origin_of(fal)}))
+    with pytest.raises(ProviderRefused) as refused:
+        await Comfyui().collect(Wire(street, {"": f"{fal}/comfyui"}, {}), plain, Ready())
+    await street.close()
+    assert "save2 (SaveImage)" in refused.value.facts["troubles"]
+
+
+@pytest.mark.parametrize("told", [{"save": {"errors": []}}, {"save": None}, ["save"], "save"])
+def test_an_error_of_a_node_without_words_is_one(told: object) -> None:
+    """Whatever a server puts there, it is a refusal and names the node."""
+    facts = refusals.faults(Reply(200, {}, json.dumps({"prompt_id": "x", "node_errors": told}).encode()))
+    assert "save" in facts["troubles"]
 
 
 @pytest.mark.parametrize("kind", ["reset", "truncated", "5xx", "429"])
@@ -551,7 +652,7 @@ async def test_a_server_that_is_not_there_is_unreachable(workspace: Path, quick:
 )
 def test_refusals_are_sorted(status: int, fields: dict[str, Any], key: str) -> None:
     """What the server says of the graph, what a proxy says, and what proves nothing."""
-    assert replies.refused(Reply(status, {}, json.dumps(fields).encode())).key == key
+    assert refusals.refused(Reply(status, {}, json.dumps(fields).encode())).key == key
 
 
 def test_its_facts_need_no_key() -> None:

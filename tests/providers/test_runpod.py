@@ -8,10 +8,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, get_args
 
+import anyio
 import pytest
 from PIL import Image
 
-from calls import content, fault, files, until
+from calls import content, fault, files, harm, until
 from contract import ProviderContract, planned
 from hoasi import Studio
 from hoasi.addresses import origin_of
@@ -26,11 +27,13 @@ from hoasi.errors import (
     WrongInput,
 )
 from hoasi.given import Input, Lora
+from hoasi.pace import Schedule
 from hoasi.providers import runpod_media as media
 from hoasi.providers import runpod_replies as replies
 from hoasi.providers import runpod_settings as places
 from hoasi.providers._outcomes import Order, Pending, Ready, Sent, TryAgain
-from hoasi.providers.runpod import Runpod, _body
+from hoasi.providers.runpod import Runpod
+from hoasi.providers.runpod_jobs import body
 from hoasi.records import State
 from hoasi.sandbox import Fault, Sandbox
 from hoasi.sandbox.runpod_replies import Form, Place
@@ -210,11 +213,58 @@ async def test_pictures_travel_inside(workspace: Path, studio: Studio, sandbox: 
     assert sent[body["workflow"]["mask"]["inputs"]["image"]] == mask.read_bytes()
 
 
-async def test_a_synchronous_call_has_a_receipt_too(studio: Studio, sandbox: Sandbox) -> None:
-    """`/runsync` answers with an envelope: its id is kept first, then the result is asked for, kept half an hour."""
-    made = await one(studio, wanted("runpod", options={"sync": True}))
+SYNC = {"sync": True}
+
+
+async def test_what_a_synchronous_reply_holds_is_taken(studio: Studio, sandbox: Sandbox) -> None:
+    """The result came with the very reply: nothing more is asked. The id is kept all the same."""
+    made = await one(studio, wanted("runpod", options=SYNC))
+    assert (made.state, made.paid, sandbox.stats()["submissions"]) == ("succeeded", "yes", 1)
+    paths = [path for _, path in sandbox.stats()["requests"]]
+    assert [path.rpartition("/")[2] for path in paths] == ["runsync"]
+    receipt = studio.generations([made.id])[0].handle
+    assert receipt is not None
+    assert receipt["id"] == jobs(sandbox)[0].id
+    harm(made.outputs[0])
+    assert (await one(studio, wanted("runpod", options=SYNC))).state == "succeeded"
+    assert sandbox.stats()["submissions"] == 1
+
+
+@pytest.mark.parametrize("more", [{}, {"SYNC_TIMEOUT": "1"}, {"SYNC_TIMEOUT": "700"}], ids=str)
+async def test_a_synchronous_call_has_its_receipt_at_once(
+    more: dict[str, str], workspace: Path, fal: str, sandbox: Sandbox
+) -> None:
+    """`/runsync` is not waited for: its id is on disk long before the job ends, whatever SYNC_TIMEOUT says; then the
+    result is asked for, and kept half an hour."""
+    sandbox.change(latency_s=2.5)
+    async with graph_studio(workspace, fal, **more) as studio:
+        batch = await studio.begin(call(wanted("runpod", options=SYNC)))
+        await until(lambda: studio.generations(batch.ids)[0].handle is not None)
+        assert jobs(sandbox)[0].ended_at is None
+        made = (await studio.wait(batch)).generations[0]
     assert (made.state, posts(sandbox, lambda path: path.endswith("/runsync"))) == ("succeeded", 1)
     assert (jobs(sandbox)[0].kept_s, sandbox.stats()["submissions"]) == (1800, 1)
+
+
+async def test_a_synchronous_result_is_looked_for_while_it_is_kept(
+    studio: Studio, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be kept for one minute only: what usually takes an hour is looked at within half of one all the same."""
+    gaps: list[float] = []
+
+    class Noted(Schedule):
+        def wait_s(self, elapsed_s: float) -> float:
+            gaps.append(min(self._gap_s(elapsed_s), self._most_s))
+            return 0.02
+
+    monkeypatch.setattr("hoasi.following.Schedule", Noted)
+    monkeypatch.setattr("hoasi.ledger.Ledger.durations", lambda *_: [3600.0] * 9)
+    sandbox.change(latency_s=1.5)
+    assert (await one(studio, wanted("runpod", options=SYNC))).state == "succeeded"
+    assert gaps[0] == 30
+    gaps.clear()
+    assert (await one(studio, wanted("runpod"))).state == "succeeded"
+    assert gaps[0] > 300
 
 
 @pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")
@@ -227,6 +277,7 @@ async def test_what_is_too_large_for_one_door_takes_the_other(workspace: Path, f
     try:
         receipt = (await Runpod().submit(wire, Order(plan, (_heavy(plan.inputs[0], 8_000_000),), "img-1"))).receipt
         assert receipt["is_sync"] is True
+        plan = planned(card, references=1, options=SYNC)
         with pytest.raises(ProviderRefused) as refused:
             await Runpod().submit(wire, Order(plan, (_heavy(plan.inputs[0], 16_000_000),), "img-2"))
     finally:
@@ -240,7 +291,7 @@ def _heavy(item: Input, size: int) -> Sent:
 
 def test_the_same_order_has_the_same_body() -> None:
     """What is sent again is byte for byte what was sent."""
-    first, again = (json.dumps(_body(Order(planned(CARD), id="img-1"), {})) for _ in range(2))
+    first, again = (json.dumps(body(Order(planned(CARD), id="img-1"), {})) for _ in range(2))
     assert first == again
 
 
@@ -365,6 +416,8 @@ def envelope(status: str, **more: object) -> dict[str, Any]:
         (envelope("FAILED", error="boom", executionTime=None), ProviderRefused, "runpod_failed", "unknown"),
         (envelope("CANCELLED", executionTime=None, delayTime=None), Cancelled, "runpod_stopped", "no"),
         (envelope("CANCELLED"), Cancelled, "runpod_stopped", "yes"),
+        (envelope("CANCELLED", executionTime=None), Cancelled, "runpod_stopped", "unknown"),
+        (envelope("CANCELLED", executionTime=0, delayTime=0, workerId="w"), Cancelled, "runpod_stopped", "unknown"),
         (envelope("TIMED_OUT"), ProviderRefused, "runpod_timed_out", "yes"),
         (envelope("COMPLETED"), ResultExpired, "runpod_no_output", "yes"),
         (envelope("COMPLETED", output={}), ResultExpired, "runpod_no_output", "yes"),
@@ -387,11 +440,16 @@ def test_envelopes_are_told_apart(fields: dict[str, Any], kind: type[HoasiError]
 
 
 @pytest.mark.parametrize("error", ["ComfyUI server (127.0.0.1:8188) not reachable", "WebSocket communication error: x"])
-def test_infrastructure_may_be_better_later(error: str) -> None:
-    """What is no fault of the input may be tried again after a while."""
-    with pytest.raises(ProviderRefused) as ended:
-        replies.done(envelope("FAILED", error=error), 0)
-    assert ended.value.retry == "later"
+async def test_a_failure_is_final(error: str, studio: Studio, sandbox: Sandbox) -> None:
+    """A worker that was ill is said to be; nobody reads the same end again and again, nor buys it by itself."""
+    sandbox.faults.add(fault("status", "completed_error", value=error))
+    made = await one(studio, wanted("runpod"))
+    assert made.error is not None
+    assert (made.state, made.error.key, made.error.retry) == ("failed", "runpod_worker_ill", "no")
+    asked = len(sandbox.stats()["requests"])
+    assert (await one(studio, wanted("runpod"))).state == "failed"
+    await studio.resume()
+    assert (len(sandbox.stats()["requests"]), sandbox.stats()["submissions"]) == (asked, 1)
 
 
 @pytest.mark.parametrize("status", ["IN_QUEUE", "IN_PROGRESS", "RUNNING", "SOMETHING_NEW", None])
@@ -544,6 +602,53 @@ async def test_the_user_takes_it_back(studio: Studio, sandbox: Sandbox) -> None:
     assert (made.state, made.paid, jobs(sandbox)[0].status) == ("cancelled", "no", "CANCELLED")
 
 
+async def test_how_a_stopped_job_ended_is_asked_at_once(
+    studio: Studio, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long the next pause would be: what it came to is known as soon as it was stopped."""
+    monkeypatch.setattr("hoasi.pace.Schedule.wait_s", lambda *_: 60.0)
+    sandbox.change(latency_s=60)
+    batch = await studio.begin(call(wanted("runpod")))
+    await until(lambda: bool(jobs(sandbox)) and jobs(sandbox)[0].status == "IN_PROGRESS")
+    with anyio.fail_after(5):
+        made = (await studio.cancel(batch.ids)).generations[0]
+    assert made.error is not None
+    assert (made.state, made.paid, made.error.key) == ("cancelled", "yes", "runpod_stopped")
+
+
+async def test_that_it_had_waited_in_line_is_no_proof_that_it_cost_nothing(
+    studio: Studio, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped, but RunPod goes on telling an old status: nobody said that no worker had taken it; not bought again."""
+
+    async def stale(*_: object) -> Pending:
+        return Pending("queued")
+
+    monkeypatch.setattr(Runpod, "poll", stale)
+    monkeypatch.setattr("hoasi.following.CANCEL_GRACE_S", 0.2)
+    sandbox.change(latency_s=60)
+    batch = await studio.begin(call(wanted("runpod")))
+    await until(lambda: bool(jobs(sandbox)) and jobs(sandbox)[0].status == "IN_PROGRESS")
+    made = (await studio.cancel(batch.ids)).generations[0]
+    assert made.error is not None
+    assert (made.state, made.paid, made.error.key) == ("cancelled", "unknown", "cancelled_at_work")
+    monkeypatch.undo()
+    again = await one(studio, wanted("runpod"))
+    assert again.error is not None
+    assert (again.id, again.error.paid, again.error.key, len(jobs(sandbox))) == (made.id, "yes", "runpod_stopped", 1)
+
+
+async def test_before_it_is_taken_back_it_is_looked_at_once_more(
+    workspace: Path, fal: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The limit comes before the next look, even before the first: what is there by then is brought home."""
+    monkeypatch.setattr("hoasi.pace.Schedule.wait_s", lambda *_: 60.0)
+    sandbox.change(latency_s=0.3)
+    async with graph_studio(workspace, fal, MAX_POLLING_DURATION="1") as studio:
+        made = await one(studio, wanted("runpod"))
+    assert (made.state, made.paid, sandbox.stats()["cancels"]) == ("succeeded", "yes", 0)
+
+
 async def test_a_cold_worker_is_waited_for(studio: Studio, sandbox: Sandbox) -> None:
     """A worker that has to wake is no failure."""
     sandbox.change(runpod_cold_start_s=0.5)
@@ -565,12 +670,17 @@ async def test_a_job_that_ended_is_not_taken_back(fal: str, sandbox: Sandbox) ->
 
 async def test_health_tells_whether_key_and_endpoint_are_right(fal: str, sandbox: Sandbox) -> None:
     """A free question: numbers, or which of the two is wrong."""
+    sandbox.change(runpod_cold_start_s=30)
     street = Street(frozenset({origin_of(fal)}))
-    wire = Wire(street, {"": fal}, Runpod().auth("rpa_x"))
+    told = {**PLACES, "RUNPOD_SERVER_POSTER_ID": "no-such-endpoint"}
+    wire = Wire(street, {"": fal}, Runpod().auth("rpa_x"), told=told)
     try:
-        assert {"jobs", "workers"} <= set(await Runpod().health(wire, "wizard1"))
-        with pytest.raises(ResultExpired):
+        assert await Runpod().health(wire, "wizard1") == (0, 0, 0, 0, 0)
+        await Runpod().submit(wire, Order(planned(CARD), id="img-1"))
+        assert await Runpod().health(wire, "wizard1") == (0, 0, 1, 0, 1)
+        with pytest.raises(ProviderRefused) as refused:
             await Runpod().health(wire, "no-such-endpoint")
+        assert (refused.value.key, refused.value.facts["names"]) == ("runpod_endpoint", "RUNPOD_SERVER_POSTER_ID")
         sandbox.change(reject_key=True)
         with pytest.raises(KeyRejected):
             await Runpod().health(wire, "wizard1")

@@ -321,3 +321,11 @@ def test_an_address_that_only_looks_like_ours_is_not_ours(url: str) -> None:
     wire = Wire(Street(frozenset()), {"": "https://queue.example"}, KEY)
     assert not wire.is_own(url)
     assert wire.is_own("https://QUEUE.example:443/any")
+
+
+def test_what_is_no_address_is_trusted_by_nobody() -> None:
+    """A setting that cannot be read must not make all that cannot be read ours."""
+    street = Street(frozenset({origin_of("https://[::1")}))
+    assert not street.is_trusted("https://[::2")
+    with pytest.raises(AddressRefused):
+        street.check("https://[::2")

@@ -137,6 +137,8 @@ class Card(Record):
     needs_references: bool = False
     edit: str | None = None
     max_images: int = 1
+    max_pixels_together: int | None = None
+    """Pixels of all pictures of one call together, where only so many come back."""
     max_prompt: int | None = None
     resolutions: tuple[str, ...] = ()
     formats: tuple[str, ...] = ()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import platform
 import shutil
 import sqlite3
@@ -12,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from hoasi import catalogue, paths
 from hoasi.errors import HoasiError
@@ -21,13 +20,6 @@ from hoasi.providers import REGISTRY, provider
 from hoasi.records import State
 from hoasi.settings import Settings
 
-if TYPE_CHECKING:
-    from hoasi.providers._outcomes import Pack
-    from hoasi.providers._provider import Accounts
-    from hoasi.street import Street
-    from hoasi.wire import Wire
-
-HOST_S = 3.0
 OLD_PRICE_DAYS = 180
 LITTLE_SPACE_MB = 500
 PACKAGES = ("hoasi", "mcp", "aiohttp", "httpx", "pydantic", "pillow", "typer", "rich")
@@ -168,77 +160,3 @@ def _media() -> Check:
         text = say("cli.doctor.media_missing", names=", ".join(missing))
         return Check("media", "warn", text, say("cli.doctor.media_fix"))
     return Check("media", "ok", say("cli.doctor.media", names=", ".join(name for _, name in MEDIA)))
-
-
-# ---------------------------------------------------------------------- the network
-
-
-async def hosts(settings: Settings) -> list[Check]:
-    """Whether each provider's hosts answer within 3 s; no key is sent, any answer will do."""
-    from hoasi.addresses import origin_of
-    from hoasi.shop import origins_of
-    from hoasi.street import Street
-
-    found: dict[str, str] = {}
-    for name in REGISTRY:
-        for url in origins_of(provider(name), settings).values():
-            found.setdefault(url, name)
-    street = Street(frozenset(origin_of(url) for url in found))
-    try:
-        return list(await asyncio.gather(*(_host(street, url, name) for url, name in found.items())))
-    finally:
-        await street.close()
-
-
-async def _host(street: Street, url: str, name: str) -> Check:
-    from hoasi.street import WireTrouble
-
-    try:
-        async with asyncio.timeout(HOST_S):
-            await street.send("HEAD", url)
-    except (TimeoutError, WireTrouble):
-        return Check("host", "warn", say("cli.doctor.host_bad", url=url, provider=name), say("cli.doctor.host_fix"))
-    return Check("host", "ok", say("cli.doctor.host", url=url, provider=name))
-
-
-async def accounts(settings: Settings) -> list[Check]:
-    """What is left at providers that tell it and whose key is set; free."""
-    from hoasi.addresses import origin_of
-    from hoasi.providers._provider import Accounts
-    from hoasi.shop import origins_of
-    from hoasi.street import Street
-    from hoasi.wire import Wire
-
-    makers = [provider(name) for name in REGISTRY]
-    found: list[Check] = []
-    for maker in (maker for maker in makers if isinstance(maker, Accounts)):
-        key, hosts = settings.secret(maker.secrets), origins_of(maker, settings)
-        if key is not None:
-            street = Street(frozenset(map(origin_of, hosts.values())))
-            found += await _account(Wire(street, hosts, maker.auth(key)), maker, maker.name)
-            await street.close()
-    return found
-
-
-async def _account(wire: Wire, maker: Accounts, name: str) -> list[Check]:
-    from hoasi.providers._outcomes import TryAgain
-    from hoasi.street import WireTrouble
-
-    try:
-        async with asyncio.timeout(HOST_S):
-            packs = await maker.account(wire)
-    except HoasiError as error:
-        view = explain(error.problem())
-        return [Check("account", "warn", f"{name}: {view.message}", view.fix)]
-    except (TimeoutError, WireTrouble, TryAgain):
-        return [Check("account", "warn", say("cli.doctor.account_silent", provider=name))]
-    if not packs:
-        return [Check("account", "ok", say("cli.doctor.account_none", provider=name))]
-    return [_pack(name, pack) for pack in packs]
-
-
-def _pack(name: str, pack: Pack) -> Check:
-    until = "-" if pack.invalid_time is None else f"{pack.invalid_time:%Y-%m-%d}"
-    facts = {"pack": pack.name, "remaining": f"{pack.remaining:g}", "total": f"{pack.total:g}", "until": until}
-    is_usable = pack.status in {"online", "toBeOnline"} and pack.remaining > 0
-    return Check("account", "ok" if is_usable else "warn", say("cli.doctor.account", provider=name, **facts))

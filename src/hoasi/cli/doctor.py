@@ -25,10 +25,11 @@ def doctor(
 ) -> Answer:
     """Look at everything a run needs; exit 1 only if not even local use works."""
     from hoasi.cli import checkup
+    from hoasi.cli import checkup_makers as makers
 
     settings = call_of(context).settings()
-    remote = [] if offline else [*run(checkup.hosts(settings)), *run(checkup.accounts(settings))]
-    checks = [*checkup.local(settings), *remote]
+    looks = () if offline else (makers.hosts, makers.accounts, makers.nodes, makers.workers)
+    checks = [*checkup.local(settings), *(check for look in looks for check in run(look(settings)))]
     bad = [check.state for check in checks if check.state != "ok"]
     worst = "fail" if "fail" in bad else "warn" if bad else "ok"
     reply = Reply(

@@ -42,14 +42,29 @@ def build(
         WrongInput: `template_slot_missing`, `template_value_missing`, `template_value_bad`, `too_many_loras`.
     """
     graph = _filled(template, slots)
-    if not loras and teacache is None:
-        return graph
-    if template.loras is None:
-        raise template.lacks("loras" if loras else "teacache")
-    if shape == "stack" and len(loras) > PLACES:
-        raise WrongInput("too_many_loras", count=len(loras), limit=PLACES)
-    _hang(graph, template.loras, loras, shape, teacache)
-    return graph
+    if loras or teacache is not None:
+        if template.loras is None:
+            raise template.lacks("loras" if loras else "teacache")
+        if shape == "stack" and len(loras) > PLACES:
+            raise WrongInput("too_many_loras", count=len(loras), limit=PLACES)
+        _hang(graph, template.loras, loras, shape, teacache)
+    return _needed(graph, template.results) if template.results else graph
+
+
+def _needed(graph: Graph, results: Sequence[str]) -> Graph:
+    """Only the nodes that hold the results, and all that they hang on."""
+    needed: set[str] = set()
+    left = [*results]
+    while left:
+        node = left.pop()
+        if node in graph and node not in needed:
+            needed.add(node)
+            left += [value[0] for value in graph[node]["inputs"].values() if _is_link(value)]
+    return {name: node for name, node in graph.items() if name in needed}
+
+
+def _is_link(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str)
 
 
 def _filled(template: Template, slots: Mapping[str, Any]) -> Graph:

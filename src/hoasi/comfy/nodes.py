@@ -50,6 +50,10 @@ class NodeTable(Record):
         """Whether the table knows this class of nodes."""
         return class_type in self.nodes
 
+    def is_output(self, class_type: object) -> bool:
+        """Whether the table knows this class as one whose results a server keeps."""
+        return isinstance(class_type, str) and self.has(class_type) and self.nodes[class_type].is_output
+
     def stock(self) -> NodeTable:
         """Only what ComfyUI itself brings: what a worker without packs has."""
         return self.model_copy(update={"nodes": {name: node for name, node in self.nodes.items() if not node.pack}})
@@ -88,6 +92,13 @@ def pack_of(class_type: str) -> str:
         if (node is not None and node.pack == name) or (node is None and class_type.startswith(pack.prefixes)):
             return f"{name} ({pack.url})"
     return ""
+
+
+def packs_in(table: NodeTable) -> tuple[str, ...]:
+    """The packs that our templates can use and that are there whole."""
+    ours = {name: node.pack for name, node in known().nodes.items() if node.pack}
+    lacking = {pack for name, pack in ours.items() if not table.has(name)}
+    return tuple(sorted(set(ours.values()) - lacking))
 
 
 def missing_packs(graph: Graph, table: NodeTable) -> dict[str, str]:
@@ -149,12 +160,12 @@ def _field(form: Any, shared: Mapping[str, Any]) -> Field:
 
 def _told(row: Mapping[str, Any]) -> Node:
     """A node of /object_info."""
-    inputs = row.get("input") or {}
+    inputs, outputs = _object(row.get("input")), row.get("output")
     module = str(row.get("python_module") or "")
     return Node(
-        required={name: _told_field(form) for name, form in (inputs.get("required") or {}).items()},
-        optional={name: _told_field(form) for name, form in (inputs.get("optional") or {}).items()},
-        outputs=tuple(out if isinstance(out, str) else "COMBO" for out in row.get("output") or ()),
+        required={name: _told_field(form) for name, form in _object(inputs.get("required")).items()},
+        optional={name: _told_field(form) for name, form in _object(inputs.get("optional")).items()},
+        outputs=tuple(out if isinstance(out, str) else "COMBO" for out in outputs) if isinstance(outputs, list) else (),
         is_output=bool(row.get("output_node")),
         pack=module.removeprefix("custom_nodes.") if module.startswith("custom_nodes.") else "",
     )
@@ -162,12 +173,20 @@ def _told(row: Mapping[str, Any]) -> Node:
 
 def _told_field(form: Any) -> Field:
     """An input of /object_info: `[type or choices, {options}]`; newer ones: `["COMBO", {"options": choices}]`."""
-    kind, options = (*form, {}, {})[:2] if isinstance(form, list) and form else ("*", {})
-    options = options if isinstance(options, dict) else {}
+    kind, given = (*form, {}, {})[:2] if isinstance(form, list) and form else ("*", {})
+    options = _object(given)
     if any(name.endswith("_upload") for name in options):  # the server looks for the file, not into an old list
         return Field(type="COMBO")
     if isinstance(kind, list):
         return Field(type="COMBO", choices=tuple(kind))
     choices = options.get("options") if kind == "COMBO" else None
-    low, high = (options.get(side) if kind in {"INT", "FLOAT"} else None for side in ("min", "max"))
+    low, high = (_number(options.get(side)) if kind in {"INT", "FLOAT"} else None for side in ("min", "max"))
     return Field(type=str(kind), choices=tuple(choices) if isinstance(choices, list) else None, min=low, max=high)
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _number(value: Any) -> int | float | None:
+    return value if isinstance(value, int | float) else None

@@ -8,11 +8,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any
 
 from hoasi.catalogue import load
 from hoasi.comfy import template as templates
+from hoasi.comfy import wishes
 from hoasi.comfy.loras import Wanted
+from hoasi.comfy.nodes import NodeTable
 from hoasi.comfy.sizes import SIDE, mask_must_fit
 from hoasi.comfy.styles import Style
 from hoasi.comfy.template import Template
@@ -20,6 +22,7 @@ from hoasi.comfy.workflow import Workflow, compose
 from hoasi.errors import WrongInput
 from hoasi.given import Input, Lora
 from hoasi.messages import say
+from hoasi.planning import settled
 from hoasi.records import Planned
 
 SLOTS = {
@@ -57,6 +60,15 @@ FIELDS = {
 FOLDER = "HOASI_WORKFLOWS"
 """The setting that names a folder with templates of one's own: they come before the house's."""
 
+MARK = "template_sha256"
+"""The parameter that says what such a template holds: with another content it is another request."""
+
+
+def variables(provider: str) -> tuple[str, ...]:
+    """Names of the settings on which the graphs of a provider depend."""
+    return FOLDER, *wishes.variables(provider)
+
+
 MOST_PIXELS = 2048 * 1024
 """A picture that starts from another is not larger than this, unless its size is asked for."""
 
@@ -64,20 +76,29 @@ Files = Mapping[str, str]
 """Role of an input -> its name on the server."""
 
 
-def made(planned: Planned, files: Files, told: Mapping[str, str], prefix: str = "hoasi") -> Workflow:
+def made(
+    planned: Planned,
+    files: Files,
+    told: Mapping[str, str],
+    prefix: str = "hoasi",
+    nodes: NodeTable | None = None,
+) -> Workflow:
     """The workflow of a plan.
 
     Args:
         planned: with seed, parameters in our words, and inputs.
         files: what its inputs are called where the graph runs.
-        told: settings of this process (`FOLDER`).
-        prefix: how its pictures are called there.
+        told: settings of this process (`variables`).
+        prefix: how its pictures are called there, where the template lets them be called.
+        nodes: what is installed there, where that is known.
 
     Raises:
         WrongInput, NotSupported, NotFound, FileBroken: any of this room's.
     """
     parameters = planned.parameters
     template = _template(planned, told)
+    if template.mark != parameters.get(MARK, ""):
+        raise WrongInput("template_changed", template=template.name)
     people, film = _cast(parameters.get("loras", ()))
     return compose(
         planned.prompt,
@@ -85,14 +106,28 @@ def made(planned: Planned, files: Files, told: Mapping[str, str], prefix: str = 
         style=_style(planned),
         characters=people,
         film=film,
-        values={**_values(planned, template, files), "filename_prefix": prefix},
-        shape=cast("Literal['chain', 'stack']", parameters.get("lora_shape", "chain")),
+        values=_values(planned, template, files, prefix),
+        shape=wishes.shape(planned, told, nodes),
         teacache=parameters.get("teacache"),
     )
 
 
-def rehearsed(planned: Planned, told: Mapping[str, str], *, fetches_loras: bool) -> tuple[str, ...]:
-    """What a caller should know of the workflow; it is made with names that its inputs could have.
+def pixels(planned: Planned, told: Mapping[str, str]) -> int:
+    """Pixels of all pictures together that the plan's workflow makes; 0 where its template does not tell their size.
+
+    Raises:
+        WrongInput, NotSupported, NotFound, FileBroken: as `made`.
+    """
+    template = _template(planned, told)
+    values = made(planned, {item.role: "picture.png" for item in planned.inputs}, told).values
+    usual = {name: template.default(name) for name in ("width", "height", "batch_size") if name in template.slots}
+    sides = [values.get(name, usual.get(name, 0)) for name in ("width", "height")]
+    facts = (*sides, values.get("batch_size", usual.get("batch_size", 1)))
+    return math.prod(facts) if all(isinstance(fact, int) for fact in facts) else 0
+
+
+def rehearsed(planned: Planned, told: Mapping[str, str], *, fetches_loras: bool) -> Planned:
+    """The plan with what settings add to it, and notes of its workflow: that is made with names its inputs could have.
 
     Args:
         planned: as in `made`.
@@ -103,15 +138,26 @@ def rehearsed(planned: Planned, told: Mapping[str, str], *, fetches_loras: bool)
         WrongInput, NotSupported, NotFound, FileBroken: it cannot be sent; nothing was.
     """
     _mask_fits(planned.inputs)
+    template = _template(planned, told)
+    mark = {MARK: template.mark} if template.mark else {}
+    planned = _unseeded(settled(planned, {**mark, **wishes.teacache(planned, template, told)}), template)
     workflow = made(planned, {item.role: "picture.png" for item in planned.inputs}, told)
     lost = () if fetches_loras else tuple(say("comfy.told.url_unused", name=row["id"]) for row in workflow.model_urls)
-    return (*workflow.notes, *lost)
+    return planned.model_copy(update={"warnings": (*planned.warnings, *workflow.notes, *lost)})
 
 
 def _template(planned: Planned, told: Mapping[str, str]) -> Template:
     name = planned.parameters.get("template") or load(planned.provider).card(planned.model).endpoint
     folders = [Path(told[FOLDER]).expanduser()] if told.get(FOLDER) else []
     return templates.load(str(name), folders)
+
+
+def _unseeded(planned: Planned, template: Template) -> Planned:
+    """A template without a place for a seed keeps its own: ours is not said to be sent. One asked for is refused."""
+    if "seed" in template.slots or planned.request.seed is not None:
+        return planned
+    parameters = {name: value for name, value in planned.parameters.items() if name != "seed"}
+    return planned.model_copy(update={"parameters": parameters, "seed_is_sent": False})
 
 
 def _style(planned: Planned) -> Style | None:
@@ -136,29 +182,33 @@ def _cast(rows: Any) -> tuple[list[Wanted], Wanted | None]:
     return wanted["character"], next(iter(wanted["film"]), None)
 
 
-def _values(planned: Planned, template: Template, files: Files) -> dict[str, Any]:
+def _values(planned: Planned, template: Template, files: Files, prefix: str) -> dict[str, Any]:
+    """What fills the slots; what nobody asked for only where there is a slot for it."""
     parameters = planned.parameters
-    values: dict[str, Any] = {"seed": planned.seed, **_size(planned, template)}
-    values |= {slot: parameters[name] for name, slot in SLOTS.items() if name in parameters}
+    ours = {"seed": planned.seed, "filename_prefix": prefix, "batch_size": 1, **_like(planned, template)}
+    asked = {slot: parameters[name] for name, slot in SLOTS.items() if name in parameters}
+    asked |= {"seed": planned.seed} if planned.request.seed is not None else {}
+    if asked.get("batch_size") == 1:  # what every graph makes
+        del asked["batch_size"]
+    values = {slot: value for slot, value in ours.items() if slot in template.slots} | _size(planned) | asked
     if "reference" in files:
         values["control_image" if "control_image" in template.slots else "image"] = files["reference"]
     return values | ({"mask": files["mask"]} if "mask" in files else {})
 
 
-def _size(planned: Planned, template: Template) -> dict[str, int]:
-    """What was asked for; else that of the picture it starts from; else the template's own."""
+def _size(planned: Planned) -> dict[str, int]:
+    """What was asked for."""
     width, _, height = str(planned.parameters.get("size", "")).partition("x")
-    if width.isdigit() and height.isdigit():
-        return {"width": int(width), "height": int(height)}
+    return {"width": int(width), "height": int(height)} if width.isdigit() and height.isdigit() else {}
+
+
+def _like(planned: Planned, template: Template) -> dict[str, int]:
+    """The size of the picture it starts from, made smaller where that is very large; else the template has its own."""
     start = next((item for item in planned.inputs if item.role == "reference"), None)
-    is_start = start is not None and template.operation in {"image_to_image", "inpaint"}
-    return _like(start) if start is not None and is_start and start.width else {}
-
-
-def _like(picture: Input) -> dict[str, int]:
-    """The picture's size, made smaller where it is very large."""
-    scale = min(1.0, math.sqrt(MOST_PIXELS / (picture.width * picture.height)))
-    return {name: max(round(getattr(picture, name) * scale), SIDE[0]) for name in ("width", "height")}
+    if start is None or not start.width or template.operation not in {"image_to_image", "inpaint"}:
+        return {}
+    scale = min(1.0, math.sqrt(MOST_PIXELS / (start.width * start.height)))
+    return {name: max(round(getattr(start, name) * scale), SIDE[0]) for name in ("width", "height")}
 
 
 def _mask_fits(inputs: tuple[Input, ...]) -> None:

@@ -1,12 +1,14 @@
 """Graph templates (floor 2): ComfyUI's own API format in JSON, and beside it a TOML file that names its slots.
 
 The JSON is what ComfyUI exports ("Save (API Format)"), and runs there as it is; its values are the defaults. The TOML
-says which inputs of which nodes a slot fills, and from which outputs LoRAs are hung. Own templates: a folder with both.
+says which inputs of which nodes a slot fills, from which outputs LoRAs are hung, and which nodes hold the result. Own
+templates: a folder with both (docs/workflows.md).
 """
 
 from __future__ import annotations
 
 import difflib
+import hashlib
 import json
 import re
 import tomllib
@@ -61,6 +63,21 @@ class Template(Record):
     graph: dict[str, dict[str, Any]]
     slots: dict[str, Slot] = {}
     loras: Hooks | None = None
+    result: str | tuple[str, ...] = ()
+    """The nodes whose pictures are wanted, where not all that the graph keeps are: only what they need is run."""
+
+    @property
+    def results(self) -> tuple[str, ...]:
+        """The nodes of `result`."""
+        return (self.result,) if isinstance(self.result, str) else self.result
+
+    @property
+    def mark(self) -> str:
+        """SHA-256 of what it makes of a request; "" for one of the house's, also where it lies in another folder."""
+        if self.name in names() and load(self.name) == self:
+            return ""
+        text = json.dumps(self.model_dump(mode="json", exclude={"title"}, exclude_defaults=True), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
 
     def slot(self, name: str) -> Slot:
         """The slot of this name.
@@ -183,6 +200,7 @@ def _fits(template: Template) -> Template:
     """Every place that the slots name is there."""
     places = [(f"slots.{name}", at) for name, slot in template.slots.items() for at in slot.inputs() or [("", "")]]
     lost = [f"{where}: {node}.{key}" for where, (node, key) in places if key not in _inputs(template, node)]
+    lost += [f"result: {node}" for node in template.results if node not in template.graph]
     hooks = (template.loras.model, template.loras.clip) if template.loras else ()
     lost += [f"loras: {hook[0]}" for hook in hooks if hook and hook[0] not in template.graph]
     if lost:

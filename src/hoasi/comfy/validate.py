@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hoasi.comfy.nodes import Field, Node, NodeTable, links, must_have
+from hoasi.comfy.nodes import Field, Node, NodeTable, known, links, must_have
 from hoasi.errors import WrongInput
 from hoasi.record import Record
 
@@ -55,15 +55,23 @@ def validate(graph: Graph, nodes: NodeTable) -> list[Trouble]:
     return walk.troubles
 
 
+def sure(graph: Graph, nodes: NodeTable) -> list[Trouble]:
+    """The troubles of which nobody has to ask the server: nodes that it lacks, and wrong values of nodes that we know.
+
+    Nodes of other packs may take more than their lists tell (`VALIDATE_INPUTS`): there the server itself is the judge.
+    """
+    return [trouble for trouble in validate(graph, nodes) if not trouble.node or known().has(trouble.class_type)]
+
+
 def must_be_good(graph: Graph, nodes: NodeTable) -> None:
-    """A server with these nodes would take the graph.
+    """A server with these nodes would take the graph, as far as that is sure.
 
     Raises:
         NotSupported: `comfy_nodes_missing`: the server lacks a pack.
         WrongInput: `graph_bad`; tells the first troubles.
     """
     must_have(graph, nodes)
-    if troubles := validate(graph, nodes):
+    if troubles := sure(graph, nodes):
         told = "; ".join(str(trouble)[:160] for trouble in troubles[:3])
         raise WrongInput("graph_bad", count=len(troubles), troubles=told)
 

@@ -84,7 +84,8 @@ def compose(
     if "seed" in template.slots:
         facts = {name: value for name, value in filled.items() if name != "seed"}
         changed += _seeded(filled, [template.name, text, facts, [lora.model_dump() for lora in hung]])
-    graph = build(template, {**filled, "prompt": text}, hung, shape, teacache=teacache)
+    words = text if text.strip() or "prompt" in template.slots else None
+    graph = build(template, {**filled, "prompt": words}, hung, shape, teacache=teacache)
     must_be_good(graph, nodes or known())
     return Workflow(
         graph=graph,

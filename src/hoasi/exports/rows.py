@@ -24,14 +24,14 @@ def log_rows(generation: Generation) -> list[LogRow]:
     facts = _facts(generation)
     if generation.state is not State.SUCCEEDED:
         return [LogRow(**facts, output_path="", output_url="")]
-    cost = generation.cost_usd
+    cost, names = generation.cost_usd, generation.planned.names
     each = None if cost is None else round(cost / max(len(generation.artifacts), 1), 6)
     return [
         LogRow(
             **{**facts, "cost_usd": each},
             output_path=artifact.path,
             output_url=artifact.url or "",
-            fixed_path=f"{generation.planned.names[k]}.png" if generation.planned.names else "",
+            fixed_path=f"{names[k]}.png" if k < len(names) else "",
             sha256=artifact.sha256,
             width=artifact.width,
             height=artifact.height,

@@ -52,9 +52,13 @@ class Order:
 
 @dataclass(frozen=True)
 class Handle:
-    """The provider's receipt, as JSON: enough to ask, fetch and cancel after a restart."""
+    """The provider's receipt, as JSON: enough to ask, fetch and cancel after a restart.
+
+    `kept_s` in it: how long a result is surely kept, where that is short. `done`: what came with the very same reply.
+    """
 
     receipt: dict[str, Any]
+    done: Done | None = None
 
 
 @dataclass(frozen=True)

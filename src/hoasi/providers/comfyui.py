@@ -11,15 +11,17 @@ import hashlib
 from collections.abc import AsyncGenerator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
-from uuid import NAMESPACE_URL, uuid5
 
 from hoasi.comfy import orders
 from hoasi.errors import PaymentUnknown, ProviderRefused, ResultExpired
 from hoasi.given import Input
 from hoasi.providers import comfyui_headers
+from hoasi.providers import comfyui_refusals as refusals
 from hoasi.providers import comfyui_replies as replies
+from hoasi.providers import comfyui_work as at_server
 from hoasi.providers._outcomes import Done, Handle, Order, Pending, Ready
 from hoasi.providers._provider import Way
+from hoasi.providers.comfyui_nodes import Tables
 from hoasi.record import Medium
 from hoasi.records import Output, Planned
 
@@ -40,8 +42,11 @@ class Comfyui:
     regions: ClassVar[dict[str, dict[str, str]]] = {}
     ways: ClassVar[dict[Medium, Way]] = {"image": "upload"}
     fields = orders.FIELDS
-    variables = (comfyui_headers.NAME, orders.FOLDER)
+    variables = (comfyui_headers.NAME, *orders.variables(name))
     upload_life_s = 24 * 3600.0
+
+    def __init__(self) -> None:
+        self._tables = Tables()
 
     def auth(self, key: str) -> dict[str, str]:  # noqa: ARG002  (no key, no header)
         """ComfyUI itself knows no key."""
@@ -54,42 +59,48 @@ class Comfyui:
     def settle(self, planned: Planned, told: Mapping[str, str]) -> Planned:
         """The graph is made once, and its notes are told."""
         self.headers(told)
-        notes = orders.rehearsed(planned, told, fetches_loras=False)
-        return planned.model_copy(update={"warnings": (*planned.warnings, *notes)})
+        return orders.rehearsed(planned, told, fetches_loras=False)
 
     def missing(self, planned: Planned, told: Mapping[str, str]) -> tuple[str, ...]:  # noqa: ARG002  (nothing is needed)
         """Nothing has to be set."""
         return ()
 
     async def submit(self, wire: Wire, order: Order) -> Handle:
-        """Queue the graph. A 200 with `node_errors` is a refusal of a part: what was queued is taken back."""
-        work = _id(order)
+        """Queue the graph, if the server says that it can run it.
+
+        A 200 with `node_errors` is a refusal of a part: its receipt says so, see `poll`.
+
+        Raises:
+            NotSupported, WrongInput: it lacks nodes or files, or takes no such value; nothing was sent.
+        """
+        work = at_server.prompt_id(order)
         files = {str(sent.item.role): sent.url for sent in order.sent}
-        graph = orders.made(order.planned, files, wire.told, f"{FOLDER}/{work}/picture").graph
+        make = partial(orders.made, order.planned, files, wire.told, f"{FOLDER}/{work}/picture")
+        graph = (await self._tables.fitted(wire, make)).graph
         reply = await wire.pay(wire.url("", "prompt"), json={"prompt": graph, "prompt_id": work, "client_id": work})
         if not reply.is_ok:
-            raise replies.refused(reply)
-        receipt = {"prompt_id": reply.fields.get("prompt_id"), "client_id": work}
-        if not isinstance(receipt["prompt_id"], str):
+            raise refusals.refused(reply)
+        if not isinstance(reply.fields.get("prompt_id"), str):
             raise PaymentUnknown("reply_unclear", provider=self.name, status=reply.status)
-        if reply.fields.get("node_errors"):
-            await self.cancel(wire, receipt)
-            raise replies.refused(reply)
-        return Handle(receipt)
+        return at_server.handle(reply.fields["prompt_id"], work, refusals.faults(reply))
 
     async def find(self, wire: Wire, order: Order) -> Handle | None:
         """The receipt of a submission whose reply was lost; None: it is not there."""
-        receipt = {"prompt_id": _id(order), "client_id": _id(order)}
-        is_there = await self._history(wire, receipt) or await self._waiting(wire, receipt)
-        return Handle(receipt) if is_there else None
+        return await at_server.found(wire, at_server.prompt_id(order), self._tables.table(wire))
 
     async def poll(self, wire: Wire, receipt: dict[str, Any]) -> Pending | Ready:
-        """History, then the queue, then history again: it may have ended in between."""
-        if await self._history(wire, receipt):
+        """History, then the queue, then history again: it may have ended in between.
+
+        What was refused in part is taken back, for as long as it is there; it has ended when it is not.
+        """
+        work = receipt["prompt_id"]
+        if receipt.get("refused"):
+            return Pending("working") if await at_server.taken_back(wire, work) else Ready()
+        if await at_server.history(wire, work):
             return Ready()
-        if seen := await self._waiting(wire, receipt):
+        if seen := replies.place(await at_server.queue(wire), work):
             return seen
-        if await self._history(wire, receipt):
+        if await at_server.history(wire, work):
             return Ready()
         raise ProviderRefused("comfy_lost", provider=self.name)
 
@@ -100,23 +111,23 @@ class Comfyui:
 
     async def collect(self, wire: Wire, receipt: dict[str, Any], ready: Ready) -> Done:  # noqa: ARG002  (history tells)
         """The pictures' bytes: they come through the server's own door, with its proxy's headers."""
-        entry = await self._history(wire, receipt)
+        if receipt.get("refused"):
+            raise refusals.of_nodes(receipt["refused"])
+        entry = await at_server.history(wire, receipt["prompt_id"])
         if not entry:
             raise ProviderRefused("comfy_lost", provider=self.name)
+        if lost := refusals.dropped(
+            entry.get("prompt"), self._tables.table(wire)
+        ):  # a receipt given by hand does not say so
+            raise refusals.of_nodes(lost)
         found = [await wire.call("GET", wire.url("", f"view?{query}")) for query in replies.pictures(entry)]
         if any(reply.status == 404 for reply in found):
             raise ResultExpired("result_expired", provider=self.name, status=404)
         return Done(tuple(Output(data=replies.must(reply).body) for reply in found))
 
     async def cancel(self, wire: Wire, receipt: dict[str, Any]) -> bool:
-        """Off the queue, or interrupted: by its id, and only if it runs, for old servers stop whatever runs."""
-        seen = await self._waiting(wire, receipt)
-        if seen is None:
-            return False
-        asked = {"delete": [receipt["prompt_id"]]} if seen.phase == "queued" else {"prompt_id": receipt["prompt_id"]}
-        path = "queue" if seen.phase == "queued" else "interrupt"
-        replies.must(await wire.call("POST", wire.url("", path), json=asked))
-        return True
+        """Off the queue, or interrupted; False when it had ended."""
+        return await at_server.taken_back(wire, receipt["prompt_id"])
 
     async def upload(self, wire: Wire, item: Input, content: bytes) -> str:
         """Into the input folder, named by the bytes; what it is called there is what the server says."""
@@ -129,18 +140,3 @@ class Comfyui:
     def attach(self, planned: Planned, receipt: str) -> Handle:  # noqa: ARG002  (every work has one kind of id)
         """A prompt id as the server's history shows it."""
         return Handle({"prompt_id": receipt.strip()})
-
-    async def _history(self, wire: Wire, receipt: dict[str, Any]) -> dict[str, Any]:
-        """What the history tells of it; empty while it waits or runs, and when it is not known."""
-        reply = await wire.call("GET", wire.url("", f"history/{receipt['prompt_id']}"))
-        entry = replies.told(reply).get(receipt["prompt_id"])
-        return entry if isinstance(entry, dict) else {}
-
-    async def _waiting(self, wire: Wire, receipt: dict[str, Any]) -> Pending | None:
-        reply = await wire.call("GET", wire.url("", "queue"))
-        return replies.place(replies.told(reply), receipt["prompt_id"])
-
-
-def _id(order: Order) -> str:
-    """A lower-case UUID that is the same whenever this purchase is sent (newer servers take no other form)."""
-    return str(uuid5(NAMESPACE_URL, f"hoasi:{order.id}"))

@@ -1,8 +1,7 @@
 """Translator for ComfyUI: what its answers mean (0.3.64, read and driven 2026-11-21).
 
-A graph is refused by node: what is wrong stands in `node_errors`, and a class of nodes that is not installed in the
-error itself (in newer servers with its name apart). The history calls an interrupted work an error, too: its last
-message tells which it was.
+The history calls an interrupted work an error, too: its last message tells which it was. How a graph is refused:
+`comfyui_refusals`.
 """
 
 from __future__ import annotations
@@ -13,45 +12,13 @@ from urllib.parse import urlencode
 
 from hoasi.comfy import verdicts
 from hoasi.errors import DETAIL_LIMIT, Cancelled, HoasiError, KeyRejected, ProviderRefused
-from hoasi.providers._outcomes import Pending, Ready, TryAgain, refusal
+from hoasi.providers._outcomes import Pending, Ready, TryAgain
 
 if TYPE_CHECKING:
     from hoasi.street import Reply
 
 ENDS = frozenset({"execution_success", "execution_error", "execution_interrupted"})
 WORKS = frozenset({"execution_start", "executing", "progress", "progress_state", "executed", "execution_cached"})
-
-
-def refused(reply: Reply) -> HoasiError:
-    """The error of a graph that was not queued, or not as a whole."""
-    error = reply.fields.get("error")
-    told = error if isinstance(error, dict) else {"message": error or ""}
-    if class_type := _lacking(told):
-        return verdicts.nodes_missing(class_type)
-    troubles = _troubles(reply.fields.get("node_errors"))
-    if troubles or (reply.status == 400 and told.get("type")):
-        whole = f"{told.get('message', '')} {told.get('details', '')}".strip()
-        first = "; ".join(troubles[:3]) or whole
-        return ProviderRefused("comfy_refused", provider="comfyui", troubles=first[:DETAIL_LIMIT], count=len(troubles))
-    return refusal(reply, "comfyui", detail=str(told.get("message", ""))[:DETAIL_LIMIT])
-
-
-def _lacking(error: Mapping[str, Any]) -> str:
-    """The class of nodes that is not installed; newer servers name it apart."""
-    extra = error.get("extra_info")
-    named = extra.get("class_type") if isinstance(extra, dict) and error.get("type") == "missing_node_type" else ""
-    return str(named or verdicts.lacking(str(error.get("message", ""))))
-
-
-def _troubles(node_errors: Any) -> list[str]:
-    """`lora1 (LoraLoader): value_not_in_list, lora_name: ...` of each error of each node."""
-    rows = node_errors.items() if isinstance(node_errors, dict) else ()
-    return [
-        f"{name} ({row.get('class_type', '?')}): {error.get('type', '')}, {error.get('details', '')}"
-        for name, row in rows
-        if isinstance(row, dict)
-        for error in row.get("errors", ())
-    ]
 
 
 def place(queue: Mapping[str, Any], work: str) -> Pending | None:
@@ -62,8 +29,18 @@ def place(queue: Mapping[str, Any], work: str) -> Pending | None:
     return Pending("queued", waiting.index(work)) if work in waiting else None
 
 
+def row(queue: Mapping[str, Any], work: str) -> list[Any] | None:
+    """The row of a work that runs or waits."""
+    rows = [*_rows(queue.get("queue_running")), *_rows(queue.get("queue_pending"))]
+    return next((row for row in rows if str(row[1]) == work), None)
+
+
 def _ids(rows: Any) -> list[str]:
-    return [str(row[1]) for row in rows if isinstance(row, list) and len(row) > 1] if isinstance(rows, list) else []
+    return [str(row[1]) for row in _rows(rows)]
+
+
+def _rows(rows: Any) -> list[list[Any]]:
+    return [row for row in rows if isinstance(row, list) and len(row) > 1] if isinstance(rows, list) else []
 
 
 def heard(work: str, message: Mapping[str, Any]) -> Pending | Ready | None:

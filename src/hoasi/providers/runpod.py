@@ -2,23 +2,24 @@
 
 There is no idempotency key and no look-up of a lost reply, so there is no `find`: a lost reply stays `unknown`. Results
 are kept 30 minutes, those of `/runsync` one minute unless a status asks for more. `/run` takes 10 MB, `/runsync` 20:
-what is too large for the one goes to the other, and either answers with a receipt.
+what is too large for the one goes to the other. Either answers with a receipt at once: `/runsync` is asked to wait as
+short as it can, because who dies before it answers has lost a job that runs.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from hoasi.comfy import orders
-from hoasi.errors import PaymentUnknown, ProviderRefused
+from hoasi.errors import PaymentUnknown
+from hoasi.providers import runpod_jobs as jobs
 from hoasi.providers import runpod_replies as replies
 from hoasi.providers import runpod_settings as places
 from hoasi.providers._outcomes import Done, Handle, Order, Pending, Ready
 from hoasi.providers._provider import Way
+from hoasi.providers._workers import Workers
+from hoasi.providers.runpod_workers import workers
 from hoasi.record import Medium
 from hoasi.records import Planned
 
@@ -26,16 +27,15 @@ if TYPE_CHECKING:
     from hoasi.street import Reply
     from hoasi.wire import Wire
 
-RUN_BYTES, RUNSYNC_BYTES = 10_000_000, 20_000_000
-KEPT_S = 1800
-WAIT_S = (1.0, 300.0)
-"""How long `/runsync` may be made to wait."""
-QUEUED_S = 3600
-"""How much longer than its work a job may live: it waits for a worker, and its result waits for us."""
+KEPT_S, KEPT_SYNC_S = 1800, 60
+WAIT_MS = 1000
+"""As short as `/runsync` may be made to wait: until it answers nobody knows the job's id."""
+READ_S = 60.0
+"""Its reply is waited for at least so long, whatever SYNC_TIMEOUT says: without it the id would be lost."""
 
 
 class Runpod:
-    """See `_provider.Provider`; optional: follows, cancels, settles."""
+    """See `_provider.Provider`; optional: follows, cancels, settles, has workers."""
 
     name = "runpod"
     origins: ClassVar[dict[str, str]] = {"": "https://api.runpod.ai"}
@@ -50,7 +50,7 @@ class Runpod:
         "force_download": "input.force_download",
         "sync": "runsync",
     }
-    variables = (*places.VARIABLES, orders.FOLDER)
+    variables = (*places.VARIABLES, *orders.variables(name))
 
     def auth(self, key: str) -> dict[str, str]:
         """`Authorization: Bearer <key>`."""
@@ -61,29 +61,29 @@ class Runpod:
         return {}
 
     def settle(self, planned: Planned, told: Mapping[str, str]) -> Planned:
-        """The graph is made once, the endpoint's id looked at, the limits of waiting set."""
+        """The graph is made once, the endpoint's id and the result's size looked at, the limits of waiting set."""
         places.endpoint(planned, told)
-        notes = orders.rehearsed(planned, told, fetches_loras=True)
-        return places.limited(planned, told).model_copy(update={"warnings": (*planned.warnings, *notes)})
+        rehearsed = orders.rehearsed(planned, told, fetches_loras=True)
+        jobs.must_come_back(rehearsed, told)
+        return places.limited(rehearsed, told)
 
     def missing(self, planned: Planned, told: Mapping[str, str]) -> tuple[str, ...]:
         """The names of the mode's endpoint, where none of them is set."""
         return () if places.endpoint(planned, told) else places.names(planned)
 
     async def submit(self, wire: Wire, order: Order) -> Handle:
-        """One POST; the receipt is the job's id at its endpoint. What a synchronous reply holds is asked for again."""
+        """One POST; the receipt is the job's id at its endpoint. A synchronous reply may hold the result already."""
         endpoint = places.endpoint(order.planned, wire.told)
-        body = _body(order, wire.told)
-        size = len(json.dumps(body))
-        if size > RUNSYNC_BYTES:
-            raise ProviderRefused("runpod_too_large", size=f"{size / 1e6:.1f}", limit=f"{RUNSYNC_BYTES / 1e6:g}")
-        is_sync = order.planned.parameters.get("sync") is True or size > RUN_BYTES
+        body = jobs.body(order, wire.told)
+        is_sync = jobs.size(body) > jobs.RUN_BYTES or order.planned.parameters.get("sync") is True
         reply = await (_runsync if is_sync else _run)(wire, endpoint, body)
         if not reply.is_ok:
             raise replies.refused(reply, endpoint, places.names(order.planned))
         if not isinstance(reply.fields.get("id"), str):
             raise PaymentUnknown("reply_unclear", provider=self.name, status=reply.status)
-        return Handle({"endpoint": endpoint, "id": reply.fields["id"], "is_sync": is_sync})
+        receipt = {"endpoint": endpoint, "id": reply.fields["id"], "is_sync": is_sync}
+        short = {"kept_s": KEPT_SYNC_S} if is_sync else {}
+        return Handle({**receipt, **short}, replies.finished(reply.fields, places.number(wire.told, places.RATE, 0)))
 
     async def poll(self, wire: Wire, receipt: dict[str, Any]) -> Pending | Ready:
         """One status call."""
@@ -99,13 +99,20 @@ class Runpod:
         reply = await wire.call("POST", _url(wire, receipt, f"cancel/{receipt['id']}"))
         return reply.status != 404 and replies.told(reply).get("status") == "CANCELLED"
 
-    async def health(self, wire: Wire, endpoint: str) -> dict[str, Any]:
-        """Jobs and workers of an endpoint, in numbers; free, and tells whether key and id are right.
+    def endpoints(self, told: Mapping[str, str]) -> dict[str, str]:
+        """The ids that are set, each with the settings that name it."""
+        return places.every(told)
+
+    async def health(self, wire: Wire, endpoint: str) -> Workers:
+        """One free call; tells whether key and id are right, too.
 
         Raises:
-            KeyRejected, ResultExpired (there is no such endpoint), TryAgain.
+            KeyRejected, ProviderRefused (there is no such endpoint), TryAgain.
         """
-        return replies.told(await wire.call("GET", _url(wire, {"endpoint": endpoint}, "health")))
+        reply = await wire.call("GET", _url(wire, {"endpoint": endpoint}, "health"))
+        if reply.status == 404:
+            raise replies.refused(reply, endpoint, tuple(places.every(wire.told).get(endpoint, "").split(" / ")))
+        return workers(replies.told(reply))
 
     def attach(self, planned: Planned, receipt: str) -> Handle:
         """A job's id as RunPod's console shows it, at the endpoint of its mode; or `endpoint/id`."""
@@ -129,20 +136,5 @@ async def _run(wire: Wire, endpoint: str, body: dict[str, Any]) -> Reply:
 
 
 async def _runsync(wire: Wire, endpoint: str, body: dict[str, Any]) -> Reply:
-    read_s = places.number(wire.told, places.SYNC, 700.0)
-    wait_ms = int(1000 * min(max(read_s - 10, WAIT_S[0]), WAIT_S[1]))
-    return await wire.pay(wire.url("", f"v2/{endpoint}/runsync?wait={wait_ms}"), json=body, read_s=read_s)
-
-
-def _body(order: Order, told: Mapping[str, str]) -> dict[str, Any]:
-    """Graph, pictures (named by their bytes), LoRAs to fetch, and explicit limits of time."""
-    files = {str(sent.item.role): f"hoasi_{hashlib.sha256(sent.data).hexdigest()[:24]}.png" for sent in order.sent}
-    images = [(files[sent.item.role], base64.b64encode(sent.data).decode()) for sent in order.sent]
-    workflow = orders.made(order.planned, files, told, f"hoasi/{order.id}/picture")
-    given: dict[str, Any] = {"workflow": workflow.graph}
-    given |= {"images": [{"name": name, "image": image} for name, image in images]} if images else {}
-    if workflow.model_urls:
-        again = order.planned.parameters.get("force_download", False)
-        given |= {"model_urls": list(workflow.model_urls), "force_download": again}
-    work_ms = int(1000 * max(order.planned.cap_s, 5.0))
-    return {"input": given, "policy": {"executionTimeout": work_ms, "ttl": work_ms + 1000 * QUEUED_S}}
+    read_s = max(places.number(wire.told, places.SYNC, 700.0), READ_S)
+    return await wire.pay(wire.url("", f"v2/{endpoint}/runsync?wait={WAIT_MS}"), json=body, read_s=read_s)

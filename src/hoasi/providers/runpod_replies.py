@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from hoasi.street import Reply
 
 ENDS = frozenset({"COMPLETED", "FAILED", "CANCELLED", "TIMED_OUT"})
-_TRANSIENT = re.compile(r"not reachable|WebSocket|HTTP communication")
+_WORKER = re.compile(r"not reachable|WebSocket|HTTP communication")
+"""Words of a worker that had trouble of its own, whatever it was given."""
 
 
 def refused(reply: Reply, endpoint: str, names: tuple[str, ...]) -> HoasiError:
@@ -53,27 +54,41 @@ def status(fields: Mapping[str, Any]) -> Pending | Ready:
     return Pending("working" if fields.get("status") in {"IN_PROGRESS", "RUNNING"} else "queued")
 
 
+def finished(fields: Mapping[str, Any], usd_per_s: float) -> Done | None:
+    """The pictures of an envelope, in whatever form, and what is known of the cost; None where there are none."""
+    output = _output(fields)
+    if fields.get("status") != "COMPLETED" or _is_error(output):
+        return None
+    found = runpod_media.made(output)
+    return Done(tuple(found), _facts(fields, usd_per_s)) if found else None
+
+
 def done(fields: Mapping[str, Any], usd_per_s: float) -> Done:
-    """The pictures of an envelope, in whatever form they are, and what is known of the cost.
+    """As `finished`, or why there is nothing.
 
     Raises:
         TryAgain: it has not ended. Cancelled, ProviderRefused: it ended without. ResultExpired: paid, but lost.
     """
-    state, facts = fields.get("status"), _facts(fields, usd_per_s)
+    if whole := finished(fields, usd_per_s):
+        return whole
+    state, facts, output = fields.get("status"), _facts(fields, usd_per_s), _output(fields)
     if state not in ENDS:
         raise TryAgain(200)
     if state != "COMPLETED":
         raise _failure(fields, facts)
-    output = fields.get("output", {"images": fields["images"]} if fields.get("images") else None)
     if output in (None, {}, [], ""):
         raise ResultExpired("runpod_no_output", paid="yes", **facts)
-    is_error = isinstance(output, dict) and (output.get("status") == "error" or bool(output.get("error")))
-    found = [] if is_error else runpod_media.made(output)
-    if not found:
-        words = runpod_media.words(output)
-        key = "runpod_failed" if is_error else "runpod_no_picture"
-        raise ProviderRefused(key, count=len(words), detail="; ".join(words)[:DETAIL_LIMIT], paid="yes", **facts)
-    return Done(tuple(found), facts)
+    words = runpod_media.words(output)
+    key = "runpod_failed" if _is_error(output) else "runpod_no_picture"
+    raise ProviderRefused(key, count=len(words), detail="; ".join(words)[:DETAIL_LIMIT], paid="yes", **facts)
+
+
+def _output(fields: Mapping[str, Any]) -> Any:
+    return fields.get("output", {"images": fields["images"]} if fields.get("images") else None)
+
+
+def _is_error(output: Any) -> bool:
+    return isinstance(output, dict) and (output.get("status") == "error" or bool(output.get("error")))
 
 
 def _facts(fields: Mapping[str, Any], usd_per_s: float) -> dict[str, Any]:
@@ -103,14 +118,15 @@ def _failure(fields: Mapping[str, Any], facts: dict[str, Any]) -> HoasiError:
         return ProviderRefused("comfy_memory", provider="runpod", **more)
     if words.startswith("Workflow validation failed"):
         return ProviderRefused("comfy_refused", troubles=" ".join(words.split())[:DETAIL_LIMIT], **more)
-    return ProviderRefused("runpod_failed", retry="later" if _TRANSIENT.search(words) else "no", **more)
+    return ProviderRefused("runpod_worker_ill" if _WORKER.search(words) else "runpod_failed", **more)
 
 
 def _paid(fields: Mapping[str, Any]) -> Paid:
     """A worker's time is billed however it ended; what no worker took costs nothing."""
     if fields.get("executionTime"):
         return "yes"
-    return "no" if fields["status"] == "CANCELLED" and not fields.get("delayTime") else "unknown"
+    has_started = bool(fields.get("delayTime") or fields.get("workerId"))
+    return "no" if fields["status"] == "CANCELLED" and not has_started else "unknown"
 
 
 def said(error: object) -> str:

@@ -27,13 +27,18 @@ DURATION, ATTEMPTS = "MAX_POLLING_DURATION", "MAX_POLLING_ATTEMPTS"
 RATE = "HOASI_RUNPOD_USD_PER_SECOND"
 """What a second of the endpoints' GPU costs; without it no cost is told."""
 
+RESULTS, WAYS = "HOASI_RUNPOD_RESULTS", ("inline", "bucket")
+"""Whether the endpoints' workers send pictures inside their answers, or put them into a bucket (S3)."""
+
+_NAMES = tuple(dict.fromkeys(name for names in PLACES.values() for name in names))
 VARIABLES = (
-    *dict.fromkeys(name for names in PLACES.values() for name in names),
+    *_NAMES,
     SYNC,
     INTERVAL,
     DURATION,
     ATTEMPTS,
     RATE,
+    RESULTS,
 )
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 _NUMBER = re.compile(r"\d{1,9}(\.\d{1,9})?")
@@ -50,12 +55,36 @@ def endpoint(planned: Planned, told: Told) -> str:
     Raises:
         WrongInput: `setting_bad`: that is no endpoint's id.
     """
-    found = next(((name, told[name]) for name in names(planned) if told.get(name)), None)
-    if found is None:
-        return planned.realm
-    if not _ID.fullmatch(found[1]):
-        raise WrongInput("setting_bad", name=found[0], example="abc123def456gh")
-    return found[1]
+    found = next((name for name in names(planned) if told.get(name)), None)
+    return planned.realm if found is None else _id(found, told)
+
+
+def every(told: Told) -> dict[str, str]:
+    """Each endpoint that is set, and the settings that name it.
+
+    Raises:
+        WrongInput: `setting_bad`, as `endpoint`.
+    """
+    ids = {name: _id(name, told) for name in _NAMES if told.get(name)}
+    return {at: " / ".join(name for name in ids if ids[name] == at) for at in ids.values()}
+
+
+def _id(name: str, told: Told) -> str:
+    if not _ID.fullmatch(told[name]):
+        raise WrongInput("setting_bad", name=name, example="abc123def456gh")
+    return told[name]
+
+
+def has_bucket(told: Told) -> bool:
+    """The workers send addresses instead of pictures.
+
+    Raises:
+        WrongInput: `setting_bad`.
+    """
+    way = told.get(RESULTS, WAYS[0])
+    if way not in WAYS:
+        raise WrongInput("setting_bad", name=RESULTS, example=" / ".join(WAYS))
+    return way == "bucket"
 
 
 def number(told: Told, name: str, usual: float) -> float:

@@ -177,7 +177,8 @@ class Desk:
         draw = partial(self._sandbox.easel.draw, recipe)
         key = f"runpod/{job.id}/{name}"
         self._sandbox.shelf.put(key, Stored("image/png", draw, job.model))
-        return Picture(name, await draw(), f"{job.terms.origin}{SHELF[1:]}{key}")
+        bucket = self._sandbox.settings.runpod_bucket_url or job.terms.origin
+        return Picture(name, await draw(), f"{bucket.rstrip('/')}{SHELF}{key}")
 
 
 def _planned(job: Job) -> list[tuple[str, Any]]:

@@ -43,7 +43,8 @@ class Settings(BaseModel):
     was made in the console. kling_faces_in_clip: how many faces identify-face finds in every clip.
     comfyui_version, comfyui_lacks (node classes), comfyui_loras (files): what is installed, also on RunPod's workers.
     runpod_cold_start_s: how long a worker takes to wake. runpod_reply_format, runpod_picture_form: where in a result
-    pictures stand, and as what. runpod_result_limit_bytes: larger results get lost.
+    pictures stand, and as what. runpod_result_limit_bytes: larger results get lost. runpod_bucket_url: another address
+    of the sandbox, under which workers tell of what they host.
     stability_has_v1: whether SDXL still answers. ark_blocked: places of a group, from 0, whose picture is blocked.
     ark_group_gives: a group makes at most so many pictures, whatever was asked.
     """
@@ -68,6 +69,7 @@ class Settings(BaseModel):
     runpod_reply_format: Place = "images"
     runpod_picture_form: Form = "object"
     runpod_result_limit_bytes: int = Field(default=20_000_000, ge=0)
+    runpod_bucket_url: str = ""
     stability_has_v1: bool = True
     ark_blocked: tuple[int, ...] = ()
     ark_group_gives: int | None = Field(default=None, ge=1)
@@ -94,6 +96,7 @@ class Changes(TypedDict, total=False):
     runpod_reply_format: Place
     runpod_picture_form: Form
     runpod_result_limit_bytes: int
+    runpod_bucket_url: str
     stability_has_v1: bool
     ark_blocked: tuple[int, ...]
     ark_group_gives: int | None
