@@ -3,30 +3,46 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import PurePosixPath
 from typing import Any, TypeVar
 
+import anyio
 import anyio.to_thread
 
 from hoasi import artifacts
 from hoasi.addresses import origin_of
-from hoasi.errors import GenerationFailed, KeyRejected, ResultBroken, ResultExpired
+from hoasi.errors import (
+    DiskTrouble,
+    GenerationFailed,
+    HoasiError,
+    KeyRejected,
+    PaymentUnknown,
+    ProviderUnreachable,
+    ResultBroken,
+    ResultExpired,
+)
 from hoasi.given import Input, Remote
 from hoasi.inputs import prepared
-from hoasi.line import Line, Parked
-from hoasi.pace import patiently
-from hoasi.providers._outcomes import Done, Ready, TryAgain
+from hoasi.line import REPLY, Line, Parked
+from hoasi.pace import backoff_s, patiently
+from hoasi.providers._outcomes import Done, Handle, Ready, Sent, Step, TryAgain
 from hoasi.providers._provider import Follows
 from hoasi.records import Artifact, Generation, Output, Problem, State
 from hoasi.requirements import MAX_IMAGES_A_REQUEST
 from hoasi.street import AddressRefused, NotSent, ReplyLost, TooLarge, WireTrouble
+from hoasi.wire import Wire
 
 MOST_RESULTS = MAX_IMAGES_A_REQUEST
 """So many results of one request are kept, however many a provider names."""
 
 log = logging.getLogger("hoasi.engine")
 T = TypeVar("T")
+ROOM_S = 30.0
+"""The longest pause between two tries to save what is nowhere but in memory."""
 
 
 async def asked(line: Line, ask: Callable[[], Awaitable[T]]) -> T:
@@ -45,14 +61,64 @@ def waiting(line: Line, key: str) -> Problem:
     return Problem(kind="StillRunning", key=key, facts=facts, paid=line.may_be_paid, retry="safe")
 
 
+async def submitted(line: Line, wire: Wire, sent: tuple[Sent, ...]) -> Handle | Done | Step:
+    """The one POST, or its kept reply. What the street proves decides between "not sent" and "may have been billed"."""
+    name = line.maker.name
+    try:
+        return await line.maker.submit(wire, replace(line.order(sent), arrived=partial(arrived, line)))
+    except (NotSent, AddressRefused) as error:
+        raise ProviderUnreachable("unreachable", provider=name, detail=str(error)) from error
+    except WireTrouble as error:
+        raise PaymentUnknown("reply_lost", provider=name, detail=str(error)) from error
+
+
+async def heard_again(line: Line) -> Handle | Done | Step:
+    """What the kept reply says, in its provider's own translation. Nothing is sent; the inputs may be gone long since.
+
+    Raises:
+        PaymentUnknown: it broke off, or could not be translated. GenerationFailed: it brought no result.
+    """
+    wire = line.wire.hearing(line.spool)
+    try:
+        return await submitted(line, wire, tuple(Sent(item) for item in line.planned.inputs))
+    except (HoasiError, TryAgain) as error:
+        if wire.is_heard:
+            raise
+        raise PaymentUnknown("reply_lost", provider=line.maker.name, detail=str(error)) from error
+
+
 async def fetch(line: Line) -> None:
-    """Fetching: bring the results home, verify, name, sign."""
+    """Fetching: bring the results home, verify, name, sign.
+
+    What is nowhere but in this process's memory is tried for as long as it lives, with pauses of at most `ROOM_S`.
+    """
     done = line.done or await _collected(line)
-    if done is None:
-        return
-    made = await _brought(line, done)
-    lost = len(done.outputs) - len(made)
-    finish(line, made, is_paid=True, facts={**done.facts, **({"left_out": lost} if lost else {})})
+    tries = 0
+    while done is not None:
+        try:
+            made = await _brought(line, done)
+            lost = len(done.outputs) - len(made)
+            finish(line, made, is_paid=True, facts={**done.facts, **({"left_out": lost} if lost else {})})
+        except (DiskTrouble, sqlite3.Error) as trouble:
+            if line.comes_again:
+                raise
+            _say_unsaved(line, done, trouble)
+        else:
+            return
+        tries += 1
+        await anyio.sleep(min(backoff_s(tries), ROOM_S))
+
+
+def _say_unsaved(line: Line, done: Done, trouble: Exception) -> None:
+    """Whoever asks meanwhile hears that it is paid, and how much room it needs."""
+    log.warning("%s is paid and cannot be saved: %s", line.generation.id, trouble)
+    size_mb = round(sum(len(output.data or b"") for output in done.outputs) / 1e6 + 1)
+    facts = {"path": str(line.shop.settings.workspace / line.planned.output_dir), "size_mb": size_mb}
+    problem = Problem(kind="DiskTrouble", key="not_saved", facts=facts, paid="yes", retry="later")
+    try:
+        line.save(durable=False, problem=problem.model_dump(mode="json"))
+    except sqlite3.Error:
+        log.exception("nor can the ledger say so")
 
 
 async def _brought(line: Line, done: Done) -> list[Artifact]:
@@ -84,13 +150,15 @@ async def arrived(line: Line, k: int, output: Output) -> None:
     """A result that came before its reply was complete: kept at once, so that a lost reply does not take it away."""
     if k >= MOST_RESULTS:
         return
+    there = await anyio.to_thread.run_sync(_there, line)
+    if line.planned.stem(k) in there:  # it came before, and its reply is heard again
+        return
     try:
         made = await _bring(line, k, output)
-    except (GenerationFailed, WireTrouble) as error:  # the others still come; this one is asked for again at the end
+        known = [artifact.model_dump(mode="json") for artifact in (*there.values(), made)]
+        line.save(durable=False, artifacts=known)
+    except (GenerationFailed, WireTrouble, sqlite3.Error) as error:  # the others still come; it is brought at the end
         log.warning("%s: result %d did not come home: %s", line.generation.id, k, error)
-        return
-    known = [artifact.model_dump(mode="json") for artifact in (*line.generation.artifacts, made)]
-    line.save(durable=False, artifacts=known)
 
 
 def _there(line: Line) -> dict[str, Artifact]:
@@ -103,6 +171,8 @@ def _there(line: Line) -> dict[str, Artifact]:
 async def _collected(line: Line) -> Done | None:
     """Ask where the results are. What was free and drawn at once (no receipt) is simply drawn again."""
     maker = line.maker
+    if REPLY in line.receipt:
+        return await _reheard(line)
     if "outputs" in line.receipt:
         outputs = tuple(Output.model_validate(output) for output in line.receipt["outputs"])
         return Done(outputs, line.receipt["facts"])
@@ -111,8 +181,15 @@ async def _collected(line: Line) -> Done | None:
         return await asked(line, lambda: patiently(lambda: maker.collect(line.wire, line.receipt, ready)))
     if line.planned.price.usd != 0.0:
         raise ResultExpired("result_expired", provider=maker.name, status=0)
-    line.save(state=State.QUEUED, submitted_at=None)
+    line.requeue()
     return None
+
+
+async def _reheard(line: Line) -> Done:
+    outcome = await heard_again(line) if line.spool.kept() is not None else None
+    if not isinstance(outcome, Done):
+        raise ResultExpired("result_expired", provider=line.maker.name, status=0)
+    return outcome
 
 
 async def _looked(line: Line, maker: Follows) -> Ready:

@@ -43,7 +43,7 @@ STEPS = [
     ("hoasi.artifacts:_pour:after", "succeeded", 1),
     ("hoasi.artifacts:_settle:before", "succeeded", 1),
     ("hoasi.files:_fill:after:1", "succeeded", 1),
-    ("hoasi.files:_sync_folder:before:1", "succeeded", 1),
+    ("hoasi.files:sync_folder:before:1", "succeeded", 1),
     ("hoasi.bringing:finish:before", "succeeded", 1),
     ("hoasi.bringing:finish:after", "succeeded", 1),
     ("hoasi.scribe:Scribe._tell_one:before", "succeeded", 1),
