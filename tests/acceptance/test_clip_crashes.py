@@ -40,7 +40,7 @@ STEPS = [
     ("hoasi.bringing:finish:after:1", ["succeeded", "succeeded"]),
     ("hoasi.bringing:_kept:after:1", ["succeeded", "succeeded"]),
     ("hoasi.ledger:Ledger.take_place:after:2", ["succeeded", "unknown"]),
-    ("hoasi.wire:Wire.pay:after:2", ["succeeded", "unknown"]),
+    ("hoasi.wire:Wire.pay:after:2", ["succeeded", "succeeded"]),
     ("hoasi.line:Line.hold:after:2", ["succeeded", "succeeded"]),
     ("hoasi.artifacts:_pour:after:2", ["succeeded", "succeeded"]),
     ("hoasi.artifacts:_settle:before:2", ["succeeded", "succeeded"]),
