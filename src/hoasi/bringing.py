@@ -178,7 +178,7 @@ async def _collected(line: Line) -> Done | None:
         return Done(outputs, line.receipt["facts"])
     if isinstance(maker, Follows):
         ready = line.ready if line.ready is not None else await asked(line, lambda: _looked(line, maker))
-        return await asked(line, lambda: patiently(lambda: maker.collect(line.wire, line.receipt, ready)))
+        return await asked(line, lambda: _had(line, maker, line.receipt, ready))
     if line.planned.price.usd != 0.0:
         raise ResultExpired("result_expired", provider=maker.name, status=0)
     line.requeue()
@@ -193,12 +193,25 @@ async def _reheard(line: Line) -> Done:
 
 
 async def _looked(line: Line, maker: Follows) -> Ready:
-    """How it had ended, for a process that did not see it; a status that is forgotten says nothing of the result."""
+    """How it had ended, for a process that did not see it; a status that is forgotten says nothing of the result.
+
+    Somebody may have asked just before us, and `collect` may be a look, too.
+    """
+    least_s = line.planned.poll_s
+    await anyio.sleep(least_s)
     try:
-        seen = await patiently(lambda: maker.poll(line.wire, line.receipt))
-    except ResultExpired:
-        return Ready()
-    return seen if isinstance(seen, Ready) else Ready()
+        seen = await patiently(lambda: maker.poll(line.wire, line.receipt), least_s=least_s)
+        if isinstance(seen, Ready):
+            return seen
+    except ResultExpired as gone:
+        log.info("%s: the status is forgotten, the result may be there: %s", line.generation.id, gone)
+    await anyio.sleep(least_s)
+    return Ready()
+
+
+async def _had(line: Line, maker: Follows, receipt: dict[str, Any], ready: Ready) -> Done:
+    """The results, asked for no oftener than allowed."""
+    return await patiently(lambda: maker.collect(line.wire, receipt, ready), least_s=line.planned.poll_s)
 
 
 async def _bring(line: Line, k: int, output: Output) -> Artifact:
@@ -300,8 +313,8 @@ async def _had_again(line: Line, source: Generation) -> list[Artifact]:
     maker = line.maker
     if source.handle is not None and isinstance(maker, Follows):
         receipt = source.handle
-        done = await asked(line, lambda: patiently(lambda: maker.collect(line.wire, receipt, Ready())))
-        return await _brought(line, done)
+        await anyio.sleep(line.planned.poll_s)  # another may have asked for it just now
+        return await _brought(line, await asked(line, lambda: _had(line, maker, receipt, Ready())))
     if line.planned.price.usd == 0:
         drawn = await maker.submit(line.wire, line.order(await prepared(line)))
         return await _brought(line, drawn) if isinstance(drawn, Done) else []

@@ -6,6 +6,7 @@ import io
 import json
 import time
 from collections.abc import AsyncIterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from hoasi.errors import (
     ResultExpired,
 )
 from hoasi.line import Line
-from hoasi.providers import stability_replies, stability_v1
+from hoasi.providers import stability, stability_replies, stability_v1
 from hoasi.providers._outcomes import Done, Handle, Order, Pending, Ready, Sent, TryAgain
 from hoasi.providers.stability import Stability, Told
 from hoasi.providers.stability_form import form
@@ -440,6 +441,61 @@ async def test_a_relight_is_looked_for_no_faster_than_allowed(
     assert (entry.state, entry.cost_usd) == ("succeeded", 0.08)
     assert len(pauses) == sandbox.counters.seen["result"] > 1
     assert min(pauses) >= 10
+
+
+class Clock:
+    """anyio, whose pauses take no time but are counted."""
+
+    now_s = 0.0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(anyio, name)
+
+    async def sleep(self, seconds: float) -> None:
+        self.now_s += seconds
+        await anyio.sleep(0.01)
+
+
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """When the result was asked for, by a clock on which only our own pauses take time."""
+    clock, ask = Clock(), stability._asked
+    times: list[float] = []
+
+    async def noted(wire: Wire, receipt: dict[str, Any]) -> Reply:
+        times.append(clock.now_s)
+        return await ask(wire, receipt)
+
+    for room in ("pace", "bringing", "line"):
+        monkeypatch.setattr(f"hoasi.{room}.anyio", clock)
+    monkeypatch.setattr(stability, "_asked", noted)
+    return times
+
+
+async def test_no_trouble_and_no_restart_makes_it_look_faster(
+    open_studio: OpenStudio, at_sandbox: dict[str, str], workspace: Path, sandbox: Sandbox, looks: list[float]
+) -> None:
+    """Looks that were lost, a result that cannot be saved, the next process, a forgotten status: ten seconds apart."""
+    sandbox.faults.add(*(fault("result", kind) for kind in ("truncated", "5xx", "truncated")))
+    (workspace / "cat.png").write_bytes(png())
+    folder = workspace / "jobs/job-1/input/raw_assets/images/ai_generated"
+    request = Request(prompt="golden hour", operation="relight", provider="stability", references=("cat.png",))
+    async with open_studio(**at_sandbox) as studio:
+        batch = await studio.begin(Ask(requests=(request,), job_id="job-1", no_faces=True))
+        folder.rmdir()
+        folder.touch()
+        said = await studio.wait(batch)
+    assert [(entry.state, entry.paid) for entry in said.generations] == [("failed", "yes")]
+    assert len(looks) >= 4
+    folder.unlink()
+    before = len(looks)
+    sandbox.faults.add(*(fault("result", kind) for kind in ("truncated", "gone")))
+    async with open_studio(**at_sandbox) as studio:
+        said = await studio.resume()
+    assert [entry.state for entry in said.generations] == ["succeeded"]
+    assert len(looks) == before + 3
+    assert len(looks) == sandbox.counters.seen["result"]
+    assert min(later - earlier for earlier, later in pairwise(looks)) > 9.999  # sums of fractions
 
 
 async def test_a_lost_reply_is_unknown_and_never_sent_again(
