@@ -68,8 +68,8 @@ async def _step(line: Line) -> None:
     step = copy if line.generation.copy_of is not None else _STEPS[line.generation.state]
     try:
         await step(line)
-    except NotAccepted:
-        if not line.move():
+    except NotAccepted as refused:
+        if not line.move(refused):
             raise
 
 
@@ -179,11 +179,11 @@ async def _submit(line: Line, sent: tuple[Sent, ...]) -> Handle | Done | Step:
 
 
 def _requeue(line: Line, refused: NotAccepted) -> None:
-    """Proven not accepted: back into the queue, and nobody goes to this provider for a while.
+    """Proven not accepted: back into the queue, and nobody goes to this provider for a while; not if it is for ever.
 
     When it was first sent stays written down if a reply was lost: the next process has to know that it did leave.
     """
-    if line.generation.tries > line.planned.refusals:
+    if refused.retry == "no" or line.generation.tries > line.planned.refusals:
         raise refused
     line.gate.close_for(backoff_s(line.generation.tries, refused.retry_after_s))
     line.requeue(submitted_at=line.generation.submitted_at if line.has_left else None)

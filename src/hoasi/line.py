@@ -13,7 +13,7 @@ from typing import Any
 import anyio
 
 from hoasi.artifacts import Target
-from hoasi.errors import Cancelled, DiskTrouble, HoasiError, LostOwnership, PaymentUnknown, ResultExpired
+from hoasi.errors import Cancelled, DiskTrouble, HoasiError, LostOwnership, NotAccepted, PaymentUnknown, ResultExpired
 from hoasi.ledger_rows import sent_beside
 from hoasi.media.provenance import Provenance
 from hoasi.messages import say
@@ -69,11 +69,14 @@ class Line:
         self.gate = self.shop.gate(self.maker, planned.lane or planned.provider)
         self.wire = self.shop.wire(self.maker)
 
-    def move(self) -> bool:
+    def move(self, refused: NotAccepted) -> bool:
         """Nothing was sent and will be: the next of those who could make it does; False when there is none."""
-        if not self.planned.alternatives or self.generation.step is not None or self.has_left:
+        is_gone = refused.retry == "no"
+        able = [other for other in self.planned.alternatives if is_gone or not other.stands_by]
+        if not able or self.generation.step is not None or self.has_left:
             return False
-        first, *rest = self.planned.alternatives
+        first = able[0]
+        rest = [other for other in self.planned.alternatives if other is not first]
         note = say("note.moved", before=self.planned.provider, now=first.provider, model=first.model)
         planned = first.model_copy(update={"alternatives": tuple(rest), "moved": note})
         self.leave_gate()

@@ -165,6 +165,8 @@ class Planned(Record):
     """Chosen by `auto`: who else could make it, if nothing was sent; and under what names it may have been made."""
     is_name_only: bool = False
     """Stands among alternatives only as a name under which it may have been made: its provider has no key now."""
+    stands_by: bool = False
+    """Stands among alternatives only for the day when the model itself is gone."""
     moved: str = ""
     """Said where somebody else took it over."""
     warnings: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""Replies that are the result itself: a process that is killed (SIGKILL) with one in its hands loses nothing it paid."""
+"""Replies that are the result itself: a process that is killed (SIGKILL) with one in its hands loses nothing."""
 
 from __future__ import annotations
 

@@ -301,11 +301,17 @@ async def test_a_blurred_picture_is_blocked_though_http_says_200(model: str, wir
     assert (blocked.value.paid, blocked.value.facts["status"]) == ("yes", 200)
 
 
-async def test_of_several_only_the_blurred_one_is_missing(wire: Wire, sandbox: Sandbox) -> None:
-    """v1 gives several; the good ones are kept, and how many were blocked is told."""
+async def test_of_several_only_the_blurred_one_is_missing(
+    open_studio: OpenStudio, at_sandbox: dict[str, str], workspace: Path, sandbox: Sandbox
+) -> None:
+    """Each picture of SDXL is a call of its own: the good ones are kept, the blurred one has failed and is billed."""
     sandbox.faults.add(fault("result", "completed_error", value="CONTENT_FILTERED"))
-    done = await made(wire, order(SDXL, num_images=3))
-    assert (len(done.outputs), done.facts["blocked"]) == (2, 1)
+    request = Request(prompt="a kite", provider="stability", model=SDXL, num_images=3)
+    async with open_studio(**at_sandbox) as studio:
+        said = await studio.generate(Ask(requests=(request,), job_id="job-1"))
+    ends = sorted((entry.state, entry.paid) for entry in said.generations)
+    assert ends == [("failed", "yes"), ("succeeded", "yes"), ("succeeded", "yes")]
+    assert (len(pictures(workspace)), sandbox.stats()["submissions"]) == (2, 3)
 
 
 async def test_sdxl_that_is_gone_costs_nothing_and_names_core(wire: Wire, sandbox: Sandbox) -> None:
@@ -326,12 +332,11 @@ async def test_sdxl_that_is_gone_costs_nothing_and_names_core(wire: Wire, sandbo
     ],
 )
 def test_core_stands_by_for_sdxl(asked: dict[str, Any], ratio: str | None) -> None:
-    """With the nearest of its own shapes, and without the options that only v1 has; several pictures have nobody."""
+    """With the nearest of its own shapes, and without the options that only v1 has."""
     plan = MAKER.settle(planned(card(SDXL), options={"steps": 30, "style_preset": "anime"}, **asked), {})
     (other,) = plan.alternatives
     assert (other.model, other.parameters.get("aspect_ratio")) == (CORE, ratio)
     assert (other.parameters["style_preset"], "steps" in other.parameters) == ("anime", False)
-    assert MAKER.settle(planned(card(SDXL), num_images=2), {}).alternatives == ()
 
 
 @pytest.mark.parametrize(
@@ -524,7 +529,9 @@ async def test_a_blurred_picture_is_never_a_file(
 
 
 @pytest.mark.parametrize("is_there", [True, False])
+@pytest.mark.parametrize("count", [1, 3])
 async def test_sdxl_is_tried_and_core_makes_what_it_cannot(
+    count: int,
     is_there: bool,
     open_studio: OpenStudio,
     at_sandbox: dict[str, str],
@@ -532,14 +539,31 @@ async def test_sdxl_is_tried_and_core_makes_what_it_cannot(
     sandbox: Sandbox,
     quick: object,
 ) -> None:
-    """Where v1 still lives it makes the picture; where not, Core does, which reply and log say."""
+    """Where v1 still lives it makes the pictures; where not, Core does at once, which reply and log say."""
     sandbox.change(stability_has_v1=is_there)
-    request = Request(prompt="a kite", provider="stability", model=SDXL, options={"target_size": "1920x1080"})
+    options = {"target_size": "1920x1080"}
+    request = Request(prompt="a kite", provider="stability", model=SDXL, num_images=count, options=options)
+    async with open_studio(**at_sandbox) as studio:
+        said = await studio.generate(Ask(requests=(request,), job_id="job-1"))
+    used = SDXL if is_there else CORE
+    assert [(entry.state, entry.model) for entry in said.generations] == [("succeeded", used)] * count
+    assert [row["model"] for row in told(workspace)] == [used] * count
+    assert all(any(CORE in note for note in entry.notes) != is_there for entry in said.generations)
+    assert list(sandbox.stats()["models"].values()) == [count]
+    assert [path for _, path in sandbox.stats()["requests"] if "/v1/" in path] == [f"/{card(SDXL).endpoint}"] * count
+    assert quick == []  # nobody paused
+    with Image.open(said.generations[0].outputs[0]) as picture:
+        assert picture.size == (1920, 1080)
+
+
+async def test_core_does_not_make_what_sdxl_only_cannot_make_now(
+    open_studio: OpenStudio, at_sandbox: dict[str, str], sandbox: Sandbox, quick: object
+) -> None:
+    """A crowd that does not pass is no reason to make it with another model than the one that was asked for."""
+    sandbox.faults.add(fault("submit", "429", times=0))
+    request = Request(prompt="a kite", provider="stability", model=SDXL)
     async with open_studio(**at_sandbox) as studio:
         said = await studio.generate(Ask(requests=(request,), job_id="job-1"))
     (entry,) = said.generations
-    used = SDXL if is_there else CORE
-    assert (entry.state, entry.model, told(workspace)[0]["model"]) == ("succeeded", used, used)
-    assert list(sandbox.stats()["models"].values()) == [1]
-    with Image.open(entry.outputs[0]) as picture:
-        assert picture.size == (1920, 1080)
+    assert (entry.state, entry.paid, entry.model) == ("failed", "no", SDXL)
+    assert {path for _, path in sandbox.stats()["requests"]} == {f"/{card(SDXL).endpoint}"}
