@@ -43,6 +43,7 @@ STEPS = [
     ("hoasi.files:sync_folder:after:2", "succeeded"),
     ("hoasi.bringing:finish:before", "succeeded"),
     ("hoasi.line:Line.end:before", "succeeded"),
+    ("hoasi.spool:Spool.drop:before:2", "succeeded"),
     ("hoasi.line:Line.end:after", "succeeded"),
 ]
 """Where it dies, and what the next process makes of it: only a reply that had not wholly reached the disk is lost."""
