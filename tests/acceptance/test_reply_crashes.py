@@ -75,11 +75,11 @@ def ask(how: str) -> dict[str, Any]:
     return {"job_id": "job-1", "no_faces": True, "requests": [request]}
 
 
-def resumed(workspace: Path, url: str) -> Reply:
+def resumed(workspace: Path, url: str, keys: dict[str, str] | None = None) -> Reply:
     """The next process on this workspace (this one), after it brought everything to its end and left."""
 
     async def resume() -> Reply:
-        async with Studio(workspace, environ=environ(url)) as studio:
+        async with Studio(workspace, environ=keys or environ(url)) as studio:
             await studio.resume(timeout_s=LIMIT_S)
             return studio.list(limit=100)[0]
 
@@ -108,3 +108,33 @@ def test_a_process_may_die_with_the_result_in_its_hands(
     assert len(pictures(workspace)) == (state == "succeeded")
     assert replies(workspace) == []
     check_all_told(workspace)
+
+
+def test_what_came_twice_is_one_picture(workspace: Path, url: str, sandbox: Sandbox) -> None:
+    """Killed after the first of two pictures of a stream: heard again it is still one, and the other one unknown."""
+    keys = {"ARK_API_KEY": SECRET, "HOASI_ARK_URL": url}
+    request = {"prompt": "a kite over a dike", "provider": "ark", "num_images": 2}
+    asked = {"job_id": "job-1", "requests": [request]}
+    process = start(workspace, url, asked, die="hoasi.bringing:arrived:after:1", environ=keys)
+    assert process.wait(timeout=LIMIT_S) == -signal.SIGKILL
+    process.communicate()
+    (kept,) = replies(workspace)
+    head, _, body = kept.read_bytes().partition(b"\n")
+    first = body.partition(b"\n\n")[0]
+    kept.write_bytes(head + b"\n" + first + b"\n\n")
+    (entry,) = resumed(workspace, url, keys).generations
+    assert (entry.state, entry.paid, len(pictures(workspace))) == ("unknown", "unknown", 1)
+    assert sandbox.stats()["submissions"] == 1
+
+
+def test_a_reply_is_heard_only_where_it_came_from(workspace: Path, url: str, sandbox: Sandbox) -> None:
+    """A process that is told another address leaves it alone; one that is told the same has its result."""
+    process = start(workspace, url, ask("bytes"), die="hoasi.wire:Wire.pay:after", environ=environ(url))
+    assert process.wait(timeout=LIMIT_S) == -signal.SIGKILL
+    process.communicate()
+    other = {**environ(url), "HOASI_STABILITY_URL": url.replace("127.0.0.1", "localhost")}
+    (entry,) = resumed(workspace, url, other).generations
+    assert entry.error is not None
+    assert (entry.state, entry.error.key) == ("submitting", "elsewhere")
+    assert [entry.state for entry in resumed(workspace, url).generations] == ["succeeded"]
+    assert sandbox.stats()["submissions"] == 1
