@@ -198,6 +198,7 @@ def _put(file: FileIO, data: bytes) -> None:
 
 def _settle(file: FileIO) -> None:
     os.fsync(file.fileno())
+    file.close()
     path = _path(file)
     path.replace(path.with_suffix(WHOLE))
     sync_folder(path.parent)
