@@ -25,13 +25,11 @@ from hoasi.errors import (
     ResultBroken,
     ResultExpired,
 )
-from hoasi.given import Input, Remote
-from hoasi.inputs import prepared
 from hoasi.line import REPLY, Line, Parked
 from hoasi.pace import backoff_s, patiently
 from hoasi.providers._outcomes import Done, Handle, Ready, Sent, Step, TryAgain
 from hoasi.providers._provider import Follows
-from hoasi.records import Artifact, Generation, Output, Problem, State
+from hoasi.records import Artifact, Output, Problem, State
 from hoasi.requirements import MAX_IMAGES_A_REQUEST
 from hoasi.street import AddressRefused, NotSent, ReplyLost, TooLarge, WireTrouble
 from hoasi.wire import Wire
@@ -96,7 +94,7 @@ async def fetch(line: Line) -> None:
     tries = 0
     while done is not None:
         try:
-            made = await _brought(line, done)
+            made = await brought(line, done)
             lost = len(done.outputs) - len(made)
             finish(line, made, is_paid=True, facts={**done.facts, **({"left_out": lost} if lost else {})})
         except (DiskTrouble, sqlite3.Error) as trouble:
@@ -121,7 +119,7 @@ def _say_unsaved(line: Line, done: Done, trouble: Exception) -> None:
         log.exception("nor can the ledger say so")
 
 
-async def _brought(line: Line, done: Done) -> list[Artifact]:
+async def brought(line: Line, done: Done) -> list[Artifact]:
     """Each result, noted as soon as it is here: one that fails does not take the others away.
 
     More than was asked for is kept, too: it is made and paid. What fails of that is no reason to fail.
@@ -178,7 +176,7 @@ async def _collected(line: Line) -> Done | None:
         return Done(outputs, line.receipt["facts"])
     if isinstance(maker, Follows):
         ready = line.ready if line.ready is not None else await asked(line, lambda: _looked(line, maker))
-        return await asked(line, lambda: _had(line, maker, line.receipt, ready))
+        return await asked(line, lambda: had(line, maker, line.receipt, ready))
     if line.planned.price.usd != 0.0:
         raise ResultExpired("result_expired", provider=maker.name, status=0)
     line.requeue()
@@ -209,7 +207,7 @@ async def _looked(line: Line, maker: Follows) -> Ready:
     return Ready()
 
 
-async def _had(line: Line, maker: Follows, receipt: dict[str, Any], ready: Ready) -> Done:
+async def had(line: Line, maker: Follows, receipt: dict[str, Any], ready: Ready) -> Done:
     """The results, asked for no oftener than allowed."""
     return await patiently(lambda: maker.collect(line.wire, receipt, ready), least_s=line.planned.poll_s)
 
@@ -251,71 +249,3 @@ def finish(line: Line, made: list[Artifact], *, is_paid: bool, facts: Mapping[st
         cost_usd=cost,
         facts=facts,
     )
-
-
-# ---------------------------------------------------------------------- promises
-
-
-async def promised(line: Line) -> None:
-    """Inputs that are results of other requests of the same call: wait for them; then they are inputs like others.
-
-    Raises:
-        GenerationFailed: one of them was not made. Parked: it is not followed any more.
-    """
-    if not any(item.promise for item in line.planned.inputs):
-        return
-    kept = [await _kept(line, item) if item.promise else item for item in line.planned.inputs]
-    planned = line.planned.model_copy(update={"inputs": tuple(kept)})
-    line.save(planned=planned.model_dump(mode="json"))
-
-
-async def _kept(line: Line, item: Input) -> Input:
-    ledger = line.shop.ledger
-    bought = ledger.get([item.promised_by])[0] if item.promised_by else ledger.bought(item.promise)
-    source = None if bought is None else await line.shop.wait_for(bought.id)
-    if source is None or source.state is not State.SUCCEEDED:
-        if source is not None and source.state.is_open:
-            raise Parked(waiting(line, "still_running"))
-        raise GenerationFailed("promise_failed", id=source.id if source else "-")
-    made, planned = source.artifacts[0], source.planned
-    same = ("path", "sha256", "media_type", "size_bytes", "width", "height", "duration_s")
-    facts: dict[str, Any] = {name: getattr(made, name) for name in same}
-    remote = Remote(provider=planned.provider, model=planned.model, id=made.remote_id, url=made.url or "", age_days=0.0)
-    facts |= {"written": made.path, "promise": "", "generation_id": source.id, "remote": remote}
-    return item.model_copy(update=facts)
-
-
-# ---------------------------------------------------------------------- copies
-
-
-async def copy(line: Line) -> None:
-    """An equal request was or is bought elsewhere: wait for it and copy its files, or have them from where it did."""
-    with line.stoppable():
-        source = await line.shop.wait_for(str(line.generation.copy_of))
-    if source.state.is_open:
-        raise Parked(waiting(line, "still_running"))
-    if source.state is not State.SUCCEEDED:
-        raise GenerationFailed("copy_source_failed", id=source.id, state=source.state.value)
-    made = await anyio.to_thread.run_sync(_copied, line, source)
-    finish(line, made or await _had_again(line, source), is_paid=False)
-
-
-def _copied(line: Line, source: Generation) -> list[Artifact]:
-    """Copies of its files; none when one of them is gone or was changed (in a worker thread)."""
-    workspace = line.shop.settings.workspace
-    if not all(artifacts.is_intact(workspace, artifact) for artifact in source.artifacts):
-        return []
-    return [artifacts.copy(artifact, line.target(k)) for k, artifact in enumerate(source.artifacts)]
-
-
-async def _had_again(line: Line, source: Generation) -> list[Artifact]:
-    """The source's files are harmed: fetched with its receipt, or drawn again, free. Its own place is not touched."""
-    maker = line.maker
-    if source.handle is not None and isinstance(maker, Follows):
-        receipt = source.handle
-        await anyio.sleep(line.planned.poll_s)  # another may have asked for it just now
-        return await _brought(line, await asked(line, lambda: _had(line, maker, receipt, Ready())))
-    if line.planned.price.usd == 0:
-        drawn = await maker.submit(line.wire, line.order(await prepared(line)))
-        return await _brought(line, drawn) if isinstance(drawn, Done) else []
-    raise GenerationFailed("copy_source_damaged", id=source.id)

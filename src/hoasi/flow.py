@@ -12,7 +12,8 @@ from typing import Any
 
 import anyio
 
-from hoasi.bringing import asked, copy, fetch, heard_again, promised, submitted, waiting
+from hoasi.borrowing import copy, promised
+from hoasi.bringing import asked, fetch, heard_again, submitted, waiting
 from hoasi.errors import (
     Cancelled,
     HoasiError,

@@ -38,7 +38,7 @@ STEPS = [
     ("hoasi.line:Line.hold:after:1", ["succeeded", "succeeded"]),
     ("hoasi.bringing:finish:before:1", ["succeeded", "succeeded"]),
     ("hoasi.bringing:finish:after:1", ["succeeded", "succeeded"]),
-    ("hoasi.bringing:_kept:after:1", ["succeeded", "succeeded"]),
+    ("hoasi.borrowing:_kept:after:1", ["succeeded", "succeeded"]),
     ("hoasi.ledger:Ledger.take_place:after:2", ["succeeded", "unknown"]),
     ("hoasi.wire:Wire.pay:after:2", ["succeeded", "succeeded"]),
     ("hoasi.line:Line.hold:after:2", ["succeeded", "succeeded"]),
