@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anyio.to_thread
 from mcp.types import CallToolResult, ImageContent, TextContent
@@ -12,6 +13,9 @@ from mcp.types import CallToolResult, ImageContent, TextContent
 from hoasi import paths
 from hoasi.errors import FileBroken, NotFound, ResultBroken
 from hoasi.records import Generation
+
+if TYPE_CHECKING:
+    from hoasi.sheets import Sheet
 
 
 def of_generation(generation: Generation, index: int) -> str:
@@ -37,6 +41,21 @@ async def shown(workspace: Path, written: str, max_px: int) -> CallToolResult:
         raise NotFound("view_no_file", path=written)
     data, media_type = await anyio.to_thread.run_sync(_small, path, max_px)
     line = json.dumps({"path": str(path), "size_bytes": path.stat().st_size}, ensure_ascii=False)
+    return _seen(line, data, media_type)
+
+
+async def contact_sheet(sheet: Sheet, page: int, max_px: int | None) -> CallToolResult:
+    """A page of a job's contact sheet, after a line that says what is missing on it; captions are scenes.
+
+    Raises:
+        NotFound: there is no such page.
+    """
+    drawn = await anyio.to_thread.run_sync(sheet.page, page, max_px)
+    told = {"message": sheet.told, "page": page, "pages": sheet.pages, "missing": drawn.missing}
+    return _seen(json.dumps(told, ensure_ascii=False), drawn.picture, "image/jpeg")
+
+
+def _seen(line: str, data: bytes, media_type: str) -> CallToolResult:
     picture = ImageContent(type="image", data=base64.b64encode(data).decode("ascii"), mime_type=media_type)
     return CallToolResult(content=[TextContent(type="text", text=line), picture])
 
