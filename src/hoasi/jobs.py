@@ -7,6 +7,7 @@ from pathlib import Path
 from hoasi import paths
 from hoasi.errors import HoasiError
 from hoasi.preparing import LOGS
+from hoasi.record import Media
 from hoasi.sources import creative_plan
 
 PLAN = "creative_plan.toml"
@@ -25,15 +26,15 @@ def _touched(folder: Path) -> float:
     return max(place.stat().st_mtime for place in places if place.exists())
 
 
-def logs(workspace: Path, job_id: str) -> list[Path]:
+def logs(workspace: Path, job_id: str) -> dict[Media, Path]:
     """The logs that a job has, pictures before clips.
 
     Raises:
         PathRefused, NotFound: no such job.
     """
     source = paths.job_dir(workspace, job_id) / "source"
-    found = [paths.inside(workspace, source / log, what="job_id") for log in LOGS.values()]
-    return [path for path in found if path.is_file()]
+    found = {media: paths.inside(workspace, source / log, what="job_id") for media, log in LOGS.items()}
+    return {media: path for media, path in found.items() if path.is_file()}
 
 
 def scenes(workspace: Path, job_id: str, *, all_scenes: bool) -> list[str]:

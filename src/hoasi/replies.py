@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from hoasi import fixed_names
 from hoasi.answers import Entry, Reply
 from hoasi.messages import explain, money, say
 from hoasi.past import Past
 from hoasi.record import Paid
-from hoasi.records import OPEN_STATES, Batch, Generation, Plan, Planned, State
+from hoasi.records import OPEN_STATES, Batch, Generation, Plan, Planned, State, iso
 
 SKIPPED = "skipped_existing"
 SOONEST_S, LATEST_S = 5.0, 60.0
@@ -185,3 +186,32 @@ def _planned_what(plan: Plan) -> str:
     counts = [("planned_pictures", plan.images - clips), ("planned_clips", clips)]
     told = [say(f"summary.{name}", count=count) for name, count in counts if count or not plan.images]
     return ", ".join(told[:1] if not plan.images else told)
+
+
+def details(generation: Generation) -> dict[str, Any]:
+    """What the ledger knows beyond the reply's entry, for programs and models."""
+    planned = generation.planned
+    return {
+        "id": generation.id,
+        "job_id": planned.job_id,
+        "attempt": generation.attempt,
+        "prompt": planned.prompt,
+        "parameters": planned.parameters,
+        "seed_is_sent": planned.seed_is_sent,
+        "fingerprint": planned.fingerprint,
+        "references": [item.model_dump(mode="json") for item in planned.inputs],
+        "artifacts": [artifact.model_dump(mode="json") for artifact in generation.artifacts],
+        "request_id": receipt(generation),
+        "copy_of": generation.copy_of,
+        "created_at": iso(generation.created_at),
+        "submitted_at": iso(generation.submitted_at) if generation.submitted_at else None,
+        "finished_at": iso(generation.finished_at) if generation.finished_at else None,
+        "duration_s": generation.duration_s,
+        "log": planned.log_path,
+    }
+
+
+def receipt(generation: Generation) -> str | None:
+    """The provider's own name of the request, to find it on its pages."""
+    handle = generation.handle or {}
+    return next((str(handle[name]) for name in ("request_id", "task_id", "id") if handle.get(name)), None)

@@ -23,6 +23,7 @@ from mcp.server.mcpserver import MCPServer
 
 from hoasi import settings
 from hoasi.errors import NotSupported, PathRefused
+from hoasi.offers import offer
 from hoasi.settings import LOOPBACK
 from hoasi.tools import tools
 from hoasi.tools._lives import Lives
@@ -89,6 +90,7 @@ def build(
             middleware=[_note_answer],
             **({} if team is None else team.gate()),
         )
+    offer(server, lives)
     server.custom_route(REPORTS, methods=["POST"])(_reported(lives))
     server.custom_route(HEALTH, methods=["GET"])(_healthy)
     return server
