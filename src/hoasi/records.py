@@ -296,6 +296,12 @@ class Generation(Record):
     facts: dict[str, Any] = {}
     """What the provider told of the result: billing, its own seed."""
 
+    @property
+    def receipt(self) -> str | None:
+        """The provider's own name of the request, to find it on its pages."""
+        handle = self.handle or {}
+        return next((str(handle[name]) for name in ("request_id", "task_id", "id") if handle.get(name)), None)
+
 
 def iso(at: float) -> str:
     """Local time with offset, seconds precision, as the logs write it."""

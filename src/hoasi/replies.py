@@ -201,7 +201,7 @@ def details(generation: Generation) -> dict[str, Any]:
         "fingerprint": planned.fingerprint,
         "references": [item.model_dump(mode="json") for item in planned.inputs],
         "artifacts": [artifact.model_dump(mode="json") for artifact in generation.artifacts],
-        "request_id": receipt(generation),
+        "request_id": generation.receipt,
         "copy_of": generation.copy_of,
         "created_at": iso(generation.created_at),
         "submitted_at": iso(generation.submitted_at) if generation.submitted_at else None,
@@ -209,9 +209,3 @@ def details(generation: Generation) -> dict[str, Any]:
         "duration_s": generation.duration_s,
         "log": planned.log_path,
     }
-
-
-def receipt(generation: Generation) -> str | None:
-    """The provider's own name of the request, to find it on its pages."""
-    handle = generation.handle or {}
-    return next((str(handle[name]) for name in ("request_id", "task_id", "id") if handle.get(name)), None)

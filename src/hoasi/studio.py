@@ -186,7 +186,8 @@ class Studio:
         bad = (State.FAILED, State.CANCELLED, State.EXPIRED, State.UNKNOWN)
         done, failed, queued = phases.count(State.SUCCEEDED), sum(map(phases.count, bad)), phases.count(State.QUEUED)
         working = len(phases) - done - failed - queued
-        return Progress(total=len(phases), done=done, failed=failed, working=working, queued=queued)
+        counts = {"done": done, "failed": failed, "working": working, "queued": queued}
+        return Progress(total=len(phases), fetching=phases.count(State.FETCHING), **counts)
 
     async def push(self, job_id: str, to: str, *, with_logs: bool = False) -> Pushed:
         """Copy what a job made to `s3://bucket/prefix`; what lies there already is not sent again. Needs `hoasi[s3]`.

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from hoasi import replies
 from hoasi.answers import Entry
 from hoasi.cli.answer import Answer, Sheet
 from hoasi.cli.frame import call_of
@@ -70,6 +69,8 @@ def show(
     ids: Annotated[list[str], typer.Argument(help="help.show_ids", metavar="ID")],
 ) -> Answer:
     """Everything about some generations."""
+    from hoasi import replies
+
     studio = call_of(context).studio()
     found = studio.generations(ids)
     reply = studio.show(ids).model_copy(update={"message": say("cli.list.count", count=len(ids)), "next": ""})
@@ -108,7 +109,7 @@ def _facts(entry: Entry, generation: Generation) -> tuple[tuple[str, str], ...]:
         ),
         "notes": "\n".join(entry.notes),
         "error": error and f"{error.message} {error.fix} [{error.key}] {error.detail}",
-        "receipt": replies.receipt(generation),
+        "receipt": generation.receipt,
         "times": " > ".join(iso(at) for at in times if at),
         "copy_of": generation.copy_of,
         "log": planned.log_path,
