@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import os
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -147,6 +148,7 @@ async def test_a_log_that_leads_out_of_the_workspace_is_not_read(
     (workspace / "jobs" / "job-1" / "source" / "ai_video_generation.toml").symlink_to(tmp_path / "secret.toml")
     (workspace / "jobs" / "job-2" / "source").mkdir(parents=True)
     (workspace / "jobs" / "job-3").symlink_to(tmp_path)
+    os.utime(workspace / "jobs" / "job-1", (4e9, 4e9))  # the latest of all, so that it is met first
     async with connect() as client:
         assert (await no(client, "hoasi://jobs/job-1/video_log")).error.data["key"] == "path_outside"
         assert (await no(client, "hoasi://jobs/job-3/log")).error.data["key"] == "path_outside"
