@@ -5,22 +5,16 @@ Everything here only looks: nothing costs money, nothing is written. Texts lie i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from mcp.server.mcpserver import MCPServer
 
 from hoasi.offers import _completions, _prompts, _resources
 from hoasi.offers._refusals import Explained
-from hoasi.tools._life import Life
+from hoasi.tools._lives import Lives
 
 
-def offer(server: MCPServer[Life], lives: Sequence[Life]) -> None:
-    """Register all of it; `lives` holds the server's life once it runs."""
-
-    def life() -> Life:
-        return lives[-1]
-
-    _resources.register(server, life)
+def offer(server: MCPServer[Lives], lives: Lives) -> None:
+    """Register all of it; each reads in the workspace of whoever calls."""
+    _resources.register(server, lives.here)
     _prompts.register(server)
-    _completions.register(server, life)
-    server.middleware.append(Explained(life))
+    _completions.register(server, lives.here)
+    server.middleware.append(Explained(lives.here))

@@ -17,7 +17,7 @@ from mcp.types import (
 from hoasi.errors import HoasiError, NotFound
 from hoasi.offers._refusals import Living, explained
 from hoasi.offers._texts import places, prompts
-from hoasi.tools._life import Life
+from hoasi.tools._lives import Lives
 
 if TYPE_CHECKING:
     from hoasi.studio import Studio
@@ -28,7 +28,7 @@ LATEST = 500
 """Generations among which an id is looked for."""
 
 
-def register(server: MCPServer[Life], life: Living) -> None:
+def register(server: MCPServer[Lives], life: Living) -> None:
     """The one handler of all completions."""
 
     @server.completion()  # type: ignore[no-untyped-call, untyped-decorator]  # the SDK gives it no types

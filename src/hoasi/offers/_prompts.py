@@ -15,7 +15,7 @@ from hoasi.errors import WrongInput
 from hoasi.messages import say
 from hoasi.offers._refusals import refused
 from hoasi.offers._texts import Text, prompts
-from hoasi.tools._life import Life
+from hoasi.tools._lives import Lives
 
 
 class AgentPrompt(Prompt):
@@ -36,7 +36,7 @@ class AgentPrompt(Prompt):
         return await super().render(given, context)
 
 
-def register(server: MCPServer[Life]) -> None:
+def register(server: MCPServer[Lives]) -> None:
     """Every prompt of `prompts.toml`."""
     for name, text in prompts().items():
         arguments = [

@@ -15,6 +15,7 @@ from hoasi.offers._refusals import Living, explained
 from hoasi.offers._texts import places
 from hoasi.record import Media
 from hoasi.tools._life import Life
+from hoasi.tools._lives import Lives
 from hoasi.tools._picture import of_generation, small
 
 PICTURE_PX = 1568
@@ -23,7 +24,7 @@ FEW_DIGITS = 4
 """No generation has so many pictures that counting them takes more."""
 
 
-def register(server: MCPServer[Life], life: Living) -> None:
+def register(server: MCPServer[Lives], life: Living) -> None:
     """Every resource of `resources.toml`, read by the function of its name."""
     for name, read in _readers(life).items():
         place = places()[name]
