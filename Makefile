@@ -32,7 +32,7 @@ schemas: $(VENV)/.dev  ## write schemas/tools anew
 
 lock: $(VENV)/.dev  ## write requirements.lock anew
 	$(PIP) uv
-	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --no-emit-index-url --no-header --no-annotate -q -o requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --extra dev --extra packages --universal --python-version 3.11 --no-emit-index-url --no-header --no-annotate -q -o requirements.lock
 
 bench: $(VENV)/.dev  ## measure (numbers: bench/README.md)
 	$(BIN)/python bench/batch.py
