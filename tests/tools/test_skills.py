@@ -130,25 +130,28 @@ PLACES = r"(jobs|avatars|resources|input|tools)/"
 FILES = r"[\w.<>]+\.(toml|png|md|env|safetensors|json)|\.env|\.safetensors"
 
 
+LITERAL = r"<<<image_\d>>>|<clip_id>|\d+|[_=-]|/edit"
+
+
+def is_command(words: list[str]) -> bool:
+    """Whether these words after `hoasi` name a command and options that it has."""
+    is_group = any(path[:1] == tuple(words[:1]) and len(path) == 2 for path in OPTIONS)
+    path = tuple(words[: 2 if is_group else 1])
+    return path in OPTIONS and {word for word in words if word.startswith("--")} <= OPTIONS[path]
+
+
 def is_known(span: str, page: Path) -> bool:
     """Whether a code span names something that exists."""
-    words = span.split()
-    if words[0] == "hoasi":
-        path = tuple(word for word in words[1:3] if word.isascii() and word.islower() and not word.startswith("-"))
-        path = path if path in OPTIONS else path[:1]
-        return path in OPTIONS and {word for word in words if word.startswith("--")} <= OPTIONS[path]
-    if words[0].startswith("--"):
-        return words[0] in set().union(*OPTIONS.values())
-    if (page.parent / span).exists() or (skills.ROOT / span).exists():
-        return True
-    if re.match(PLACES, span) or re.fullmatch(FILES, span):
-        return True
+    first, *more = span.split()
+    if first == "hoasi":
+        return is_command(more)
+    if first.startswith("--"):
+        return first in set().union(*OPTIONS.values())
     if re.fullmatch(r"[A-Z][A-Z0-9_]+(=.+)?", span):
-        return span.partition("=")[0] in ENVIRONMENT | {"HOASI_COMFYUI_URL"}
-    return (
-        span.removeprefix("lan#") in WORDS
-        or re.fullmatch(r"<<<image_\d>>>|<clip_id>|\d+|[_=-]|/edit", span) is not None
-    )
+        return span.partition("=")[0] in ENVIRONMENT
+    is_file = (page.parent / span).exists() or (skills.ROOT / span).exists()
+    is_place = re.match(PLACES, span) or re.fullmatch(f"{FILES}|{LITERAL}", span)
+    return is_file or bool(is_place) or span.removeprefix("lan#") in WORDS
 
 
 @PAGES
