@@ -128,9 +128,7 @@ WORDS = {
 ENVIRONMENT = set(re.findall(r"[A-Z][A-Z0-9_]{3,}", (skills.ROOT / "env.example").read_text("utf-8")))
 PLACES = r"(jobs|avatars|resources|input|tools)/"
 FILES = r"[\w.<>]+\.(toml|png|md|env|safetensors|json)|\.env|\.safetensors"
-
-
-LITERAL = r"<<<image_\d>>>|<clip_id>|\d+|[_=-]|/edit"
+LITERAL = r"<<<image_\d>>>|<clip_id>|\d+|[_=-]"
 
 
 def is_command(words: list[str]) -> bool:
@@ -254,10 +252,15 @@ async def sent(root: Path, calls: list[dict[str, Any]], made: str) -> list[str]:
 @pytest.mark.anyio
 @FOLDERS
 async def test_what_a_skill_shows_works(folder: Path, shelf: Path, street: None) -> None:
-    """Against the sandbox: its commands, typed one after the other; then its tool calls, of which none is refused."""
+    """Against the sandbox: its commands, typed one after the other; then its tool calls, of which none is refused.
+
+    Afterwards every file and folder that the page promises is there.
+    """
     text, made = skills.text_of(folder / "SKILL.md"), ""
     for words in skills.commands(text):
         answer = await to_thread.run_sync(typed, [filled(word, made) for word in words])
         made = made_by(answer, made)
     assert made
     assert await sent(shelf, skills.calls(text), made) == []
+    places = [filled(span, made) for span in skills.spans(text) if re.match("(jobs|avatars|resources)/.", span)]
+    assert [place for place in places if "<" not in place and not (shelf / place).exists()] == []
