@@ -146,6 +146,8 @@ def _mark(item: Input, request: Request) -> str:
 def models_of(request: Request, cards: Catalogue) -> tuple[str, ...]:
     """Models to try in their order: the one that is asked for, else the provider's for this operation.
 
+    Of these only such as take what has a role (a mask, a frame), if there are any: why the others cannot, is no answer.
+
     Raises:
         NotSupported: the provider has none.
     """
@@ -153,7 +155,8 @@ def models_of(request: Request, cards: Catalogue) -> tuple[str, ...]:
     if not found:
         does = ", ".join(cards.defaults)
         raise NotSupported("operation_not_offered", provider=cards.provider, operation=request.operation, does=does)
-    return found
+    roles = {given.role for given in request.inputs} - PICTURES
+    return tuple(model for model in found if roles <= {*cards.card(model).accepts}) or found
 
 
 def _card(request: Request, cards: Catalogue) -> tuple[Card, tuple[str, ...]]:

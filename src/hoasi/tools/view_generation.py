@@ -19,15 +19,15 @@ SMALL_PX = 768
 class Call(Parameters):
     """One picture, or one page of a job's contact sheet."""
 
-    id: Annotated[str | None, Field(description="generation")] = None
-    path: Annotated[str | None, Field(description="or file")] = None
+    id: str | None = None
+    path: str | None = None
     job_id: str | None = None
-    index: Annotated[int, Field(ge=1)] = 1
+    index: Annotated[int, Field(ge=1, description="default 1")] = 1
     max_px: Annotated[int | None, Field(ge=64, le=2048, description="default 768")] = None
 
 
 async def view_generation(ctx: Context, call: Call) -> CallToolResult:
-    """See a picture small, or a job's contact sheet. Free."""
+    """See a small copy of a picture (id or path) to judge it, or a job's contact sheet (job_id). Free."""
     if [call.id, call.path, call.job_id].count(None) != 2:
         raise WrongInput("view_which")
     studio = await studio_of(ctx)
