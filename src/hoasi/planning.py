@@ -146,12 +146,15 @@ def _mark(item: Input, request: Request) -> str:
 def models_of(request: Request, cards: Catalogue) -> tuple[str, ...]:
     """Models to try in their order: the one that is asked for, else the provider's for this operation.
 
-    Of these only such as take what has a role (a mask, a frame), if there are any: why the others cannot, is no answer.
+    Of the latter only those that take what has a role (a mask, a frame), if there are any: why the others cannot would
+    not help anybody.
 
     Raises:
         NotSupported: the provider has none.
     """
-    found = (request.model,) if request.model else cards.defaults.get(request.operation, ())
+    if request.model:
+        return (request.model,)
+    found = cards.defaults.get(request.operation, ())
     if not found:
         does = ", ".join(cards.defaults)
         raise NotSupported("operation_not_offered", provider=cards.provider, operation=request.operation, does=does)

@@ -97,8 +97,9 @@ class ImageGenerator:
             character_loras: names, (name, weight), or objects with name, weight, url.
             save_to_style: put it into the style's folder as `generated_<UTC>_<8 hex>.png`.
             filename: its name instead, within that folder, or a path within the workspace.
-            image: starts from this picture; `denoise` says how much of it is new, 0 to 1 (all, where nothing is said).
-            mask: a picture of the size of `image`: only where it is white, or transparent, that is painted anew.
+            image: starts from this picture; `denoise` says how much of it is new, 0 to 1 (0.6, with `mask` 0.9, unless
+                the style says).
+            mask: a picture of the size of `image`, which is painted anew only where the mask is white or transparent.
             control_image: guided by a ready control picture (a drawn pose, depth, edges); needs `control_net`.
             pose_image: guided by the pose of the person in this photo; needs `control_net`.
             settings: `film_lora`, `provider`, `overwrite`, `consent` (the words of people whose picture is sent) or
