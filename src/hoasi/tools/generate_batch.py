@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 from mcp.server.mcpserver import Context
 from pydantic import Field, WithJsonSchema
@@ -36,8 +36,7 @@ class Prompt(Record):
 class Call(Painting):
     """A file of prompts, or the prompts themselves."""
 
-    known: ClassVar[frozenset[str]] = Painting.known | {"only"}
-
+    known = Painting.known | {"only"}
     prompts_toml: Annotated[str | None, Field(description="or scenes.yaml, script.json")] = None
     prompts: tuple[Prompt, ...] = ()
     only: Only = ()
