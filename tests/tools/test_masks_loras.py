@@ -96,6 +96,18 @@ async def test_transparency_marks_as_well_as_white(makers: Connect, sandbox: San
         assert [mask.convert("RGB").getpixel((x, 9)) for x in (5, 300)] == [(255, 255, 255), (0, 0, 0)]
 
 
+async def test_a_picture_with_a_hole_is_its_own_mask(
+    makers: Connect, sandbox: Sandbox, pictures: dict[str, str]
+) -> None:
+    """One file in two roles is uploaded as what it is in each: the picture as it came, the mask in white and black."""
+    call = {**pictures, "images": "hole.png", "mask": "hole.png", "provider": "comfyui"}
+    async with makers() as client:
+        told(await client.call_tool("edit_image", call))
+    made = graph(sandbox)
+    assert made["mask"]["inputs"]["image"] != made["image"]["inputs"]["image"]
+    assert sandbox.stats()["uploads"] == 2
+
+
 @pytest.mark.parametrize("mask", ["mask.png", "hole.png"])
 async def test_a_model_that_reads_transparency_gets_it(
     makers: Connect, sandbox: Sandbox, pictures: dict[str, str], mask: str
