@@ -44,7 +44,8 @@ def check(request: Request, card: Card, inputs: Sequence[Input], prompt: str) ->
         raise WrongInput("num_images_out_of_range", value=request.num_images, limit=MAX_IMAGES_A_REQUEST)
     if request.seed is not None and not 0 <= request.seed < SEEDS:
         raise WrongInput("seed_out_of_range", value=request.seed, limit=SEEDS - 1)
-    _check_mask(inputs)
+    if "mask" in card.accepts:
+        _check_mask(inputs)
     _check_roles(request, card)
     _one_of(card, "resolution", request.resolution, card.resolutions)
     _one_of(card, "output_format", request.output_format, card.formats)
