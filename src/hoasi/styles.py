@@ -43,7 +43,7 @@ class _Usual(int):
 
 STEPS, WIDTH, HEIGHT = _Usual(20), _Usual(1360), _Usual(768)
 GUIDES = {"mask": "inpaint", "pose_image": "pose", "control_image": "control", "image": "image-to-image"}
-"""What a picture that is given is for -> the model that starts from it; the first that is given counts."""
+"""A picture that is given -> the model that starts from it, or is guided by it."""
 
 
 class ImageGenerator:
