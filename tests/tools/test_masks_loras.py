@@ -28,7 +28,7 @@ def sandbox() -> Sandbox:
 def makers(connect: Connect, fal: str, monkeypatch: pytest.MonkeyPatch) -> Connect:
     """Everybody who takes a mask is the sandbox."""
     keys = {"RUNPOD_API_KEY": "rpa_5f3c9a7d1e2b", "RUNPOD_SERVER_100_ID": "wizard1", "POLLING_INTERVAL": "0.02"}
-    keys |= {"RUNPOD_SERVER_150_ID": "fifty1"}
+    keys |= {"RUNPOD_SERVER_150_ID": "fifty1", "HOASI_COMFYUI_LORA_SHAPE": "chain"}
     keys |= {"STABILITY_API_KEY": "sk-1234567", "OPENAI_API_KEY": "id-5f3c9a:secret-7d1e2b"}
     urls = {"HOASI_RUNPOD_URL": fal, "HOASI_COMFYUI_URL": f"{fal}/comfyui", "HOASI_STABILITY_URL": fal}
     for name, value in {**keys, **urls, "HOASI_OPENAI_URL": fal}.items():

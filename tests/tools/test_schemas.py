@@ -16,7 +16,7 @@ from hoasi.tools import REGISTRY, model_visible_bytes, snapshot, tools
 from hoasi.tools.__main__ import main, stale, write
 
 SCHEMAS = Path(__file__).parents[2] / "schemas" / "tools"
-VISIBLE_BYTES = 11_940
+VISIBLE_BYTES = 11_945
 """Today's size. Lower it when it falls; raise it only on purpose: 14 tools must fit into 12,000."""
 
 SAFETY = {"no_faces": True, "resubmit": True, "wait_seconds": 0, "seed": 7, "minor": True}
