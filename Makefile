@@ -4,8 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 # -c: exactly the versions of the lock file. No cache and no temporary file outside this folder.
 PIP := TMPDIR=$(CURDIR)/$(VENV)/tmp PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet --no-cache-dir -c requirements.lock
+UV_CACHE := $(CURDIR)/$(VENV)/uv
+UV := UV_CACHE_DIR=$(UV_CACHE) $(BIN)/uv
 
-.PHONY: demo test lint format schemas lock bench conformance clean help
+.PHONY: demo test lint format schemas lock packages bench conformance clean help
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -32,7 +34,22 @@ schemas: $(VENV)/.dev  ## write schemas/tools anew
 
 lock: $(VENV)/.dev  ## write requirements.lock anew
 	$(PIP) uv
-	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --no-emit-index-url --no-header --no-annotate -q -o requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --extra dev --extra packages --universal --python-version 3.11 --no-emit-index-url --no-header --no-annotate -q -o requirements.lock
+
+# Needs npm for the bundle's own validator. Claude's takes 360 MB: it is asked where `claude` is installed.
+packages: $(VENV)/.packages  ## wheel, plugin, bundle, registry entry: built, each checked by its own validator
+	rm -rf dist
+	$(UV) build --quiet
+	for skill in skills/*/SKILL.md; do $(BIN)/agentskills validate $$(dirname $$skill) || exit 1; done
+	$(BIN)/skillsaw lint --strict --quiet .
+	npm ci --prefix packages --cache $(VENV)/npm --ignore-scripts --no-audit --no-fund --silent
+	mkdir dist/mcpb
+	tar -xzf dist/hoasi-*.tar.gz --strip-components 1 -C dist/mcpb
+	cp packages/mcpb/manifest.json dist/mcpb
+	packages/node_modules/.bin/mcpb validate dist/mcpb/manifest.json
+	packages/node_modules/.bin/mcpb pack dist/mcpb dist/hoasi.mcpb > dist/mcpb.txt
+	if command -v claude > /dev/null; then claude plugin validate .; else echo "claude is not installed: its own validator was not asked"; fi
+	UV_CACHE_DIR=$(UV_CACHE) $(BIN)/python -m pytest -m packages tests/packages
 
 bench: $(VENV)/.dev  ## measure (numbers: bench/README.md)
 	$(BIN)/python bench/batch.py
@@ -58,5 +75,10 @@ $(VENV)/.dev: $(VENV)/.run
 	@$(PIP) -e '.[dev]'
 	@touch $@
 
+$(VENV)/.packages: $(VENV)/.dev
+	@echo "Installing what packages are built with ..."
+	@$(PIP) -e '.[dev,packages]'
+	@touch $@
+
 clean:  ## forget .venv and caches (never jobs)
-	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache build dist conformance/node_modules
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache build dist packages/node_modules conformance/node_modules

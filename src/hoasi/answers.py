@@ -52,10 +52,11 @@ class Reply(Record):
 
 
 class Progress(Record):
-    """How far some generations are, in numbers."""
+    """How far some generations are, in numbers; those whose results are fetched are among the working."""
 
     total: int
     done: int
     failed: int
     working: int
     queued: int
+    fetching: int = 0

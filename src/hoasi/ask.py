@@ -36,6 +36,8 @@ class Ask(Record):
     negative_prompt: str | None = None
     output_format: str | None = None
     references: tuple[str, ...] = ()
+    mask: str | None = None
+    """White, or transparent, is painted anew in the first of the references: then the `prompt` is an edit."""
     style: str | None = None
     avatar: str | None = None
     """Whose face it shows: the id of an avatar, `avatars/<id>`."""

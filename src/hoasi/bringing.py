@@ -3,30 +3,44 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import PurePosixPath
 from typing import Any, TypeVar
 
+import anyio
 import anyio.to_thread
 
 from hoasi import artifacts
 from hoasi.addresses import origin_of
-from hoasi.errors import GenerationFailed, KeyRejected, ResultBroken, ResultExpired
-from hoasi.given import Input, Remote
-from hoasi.inputs import prepared
-from hoasi.line import Line, Parked
-from hoasi.pace import patiently
-from hoasi.providers._outcomes import Done, Ready, TryAgain
+from hoasi.errors import (
+    DiskTrouble,
+    GenerationFailed,
+    HoasiError,
+    KeyRejected,
+    PaymentUnknown,
+    ProviderUnreachable,
+    ResultBroken,
+    ResultExpired,
+)
+from hoasi.line import REPLY, Line, Parked
+from hoasi.pace import backoff_s, patiently
+from hoasi.providers._outcomes import Done, Handle, Ready, Sent, Step, TryAgain
 from hoasi.providers._provider import Follows
-from hoasi.records import Artifact, Generation, Output, Problem, State
+from hoasi.records import Artifact, Output, Problem, State
 from hoasi.requirements import MAX_IMAGES_A_REQUEST
 from hoasi.street import AddressRefused, NotSent, ReplyLost, TooLarge, WireTrouble
+from hoasi.wire import Wire
 
 MOST_RESULTS = MAX_IMAGES_A_REQUEST
 """So many results of one request are kept, however many a provider names."""
 
 log = logging.getLogger("hoasi.engine")
 T = TypeVar("T")
+ROOM_S = 30.0
+"""The longest pause between two tries to save what is nowhere but in memory."""
 
 
 async def asked(line: Line, ask: Callable[[], Awaitable[T]]) -> T:
@@ -45,17 +59,67 @@ def waiting(line: Line, key: str) -> Problem:
     return Problem(kind="StillRunning", key=key, facts=facts, paid=line.may_be_paid, retry="safe")
 
 
+async def submitted(line: Line, wire: Wire, sent: tuple[Sent, ...]) -> Handle | Done | Step:
+    """The one POST, or its kept reply. What the street proves decides between "not sent" and "may have been billed"."""
+    name = line.maker.name
+    try:
+        return await line.maker.submit(wire, replace(line.order(sent), arrived=partial(arrived, line)))
+    except (NotSent, AddressRefused) as error:
+        raise ProviderUnreachable("unreachable", provider=name, detail=str(error)) from error
+    except WireTrouble as error:
+        raise PaymentUnknown("reply_lost", provider=name, detail=str(error)) from error
+
+
+async def heard_again(line: Line) -> Handle | Done | Step:
+    """What the kept reply says, in its provider's own translation. Nothing is sent; the inputs may be gone long since.
+
+    Raises:
+        PaymentUnknown: it broke off, or could not be translated. GenerationFailed: it brought no result.
+    """
+    wire = line.wire.hearing(line.spool)
+    try:
+        return await submitted(line, wire, tuple(Sent(item) for item in line.planned.inputs))
+    except (HoasiError, TryAgain) as error:
+        if wire.is_heard:
+            raise
+        raise PaymentUnknown("reply_lost", provider=line.maker.name, detail=str(error)) from error
+
+
 async def fetch(line: Line) -> None:
-    """Fetching: bring the results home, verify, name, sign."""
+    """Fetching: bring the results home, verify, name, sign.
+
+    What is nowhere but in this process's memory is tried for as long as it lives, with pauses of at most `ROOM_S`.
+    """
     done = line.done or await _collected(line)
-    if done is None:
-        return
-    made = await _brought(line, done)
-    lost = len(done.outputs) - len(made)
-    finish(line, made, is_paid=True, facts={**done.facts, **({"left_out": lost} if lost else {})})
+    tries = 0
+    while done is not None:
+        try:
+            made = await brought(line, done)
+            lost = len(done.outputs) - len(made)
+            finish(line, made, is_paid=True, facts={**done.facts, **({"left_out": lost} if lost else {})})
+        except (DiskTrouble, sqlite3.Error) as trouble:
+            if line.comes_again:
+                raise
+            _say_unsaved(line, done, trouble)
+        else:
+            return
+        tries += 1
+        await anyio.sleep(min(backoff_s(tries), ROOM_S))
 
 
-async def _brought(line: Line, done: Done) -> list[Artifact]:
+def _say_unsaved(line: Line, done: Done, trouble: Exception) -> None:
+    """Whoever asks meanwhile hears that it is paid, and how much room it needs."""
+    log.warning("%s is paid and cannot be saved: %s", line.generation.id, trouble)
+    size_mb = round(sum(len(output.data or b"") for output in done.outputs) / 1e6 + 1)
+    facts = {"path": str(line.shop.settings.workspace / line.planned.output_dir), "size_mb": size_mb}
+    problem = Problem(kind="DiskTrouble", key="not_saved", facts=facts, paid="yes", retry="later")
+    try:
+        line.save(durable=False, problem=problem.model_dump(mode="json"))
+    except sqlite3.Error:
+        log.exception("nor can the ledger say so")
+
+
+async def brought(line: Line, done: Done) -> list[Artifact]:
     """Each result, noted as soon as it is here: one that fails does not take the others away.
 
     More than was asked for is kept, too: it is made and paid. What fails of that is no reason to fail.
@@ -84,13 +148,15 @@ async def arrived(line: Line, k: int, output: Output) -> None:
     """A result that came before its reply was complete: kept at once, so that a lost reply does not take it away."""
     if k >= MOST_RESULTS:
         return
+    there = await anyio.to_thread.run_sync(_there, line)
+    if line.planned.stem(k) in there:  # it came before, and its reply is heard again
+        return
     try:
         made = await _bring(line, k, output)
-    except (GenerationFailed, WireTrouble) as error:  # the others still come; this one is asked for again at the end
+        known = [artifact.model_dump(mode="json") for artifact in (*there.values(), made)]
+        line.save(durable=False, artifacts=known)
+    except (GenerationFailed, WireTrouble, sqlite3.Error) as error:  # the others still come; it is brought at the end
         log.warning("%s: result %d did not come home: %s", line.generation.id, k, error)
-        return
-    known = [artifact.model_dump(mode="json") for artifact in (*line.generation.artifacts, made)]
-    line.save(durable=False, artifacts=known)
 
 
 def _there(line: Line) -> dict[str, Artifact]:
@@ -103,25 +169,47 @@ def _there(line: Line) -> dict[str, Artifact]:
 async def _collected(line: Line) -> Done | None:
     """Ask where the results are. What was free and drawn at once (no receipt) is simply drawn again."""
     maker = line.maker
+    if REPLY in line.receipt:
+        return await _reheard(line)
     if "outputs" in line.receipt:
         outputs = tuple(Output.model_validate(output) for output in line.receipt["outputs"])
         return Done(outputs, line.receipt["facts"])
     if isinstance(maker, Follows):
         ready = line.ready if line.ready is not None else await asked(line, lambda: _looked(line, maker))
-        return await asked(line, lambda: patiently(lambda: maker.collect(line.wire, line.receipt, ready)))
+        return await asked(line, lambda: had(line, maker, line.receipt, ready))
     if line.planned.price.usd != 0.0:
         raise ResultExpired("result_expired", provider=maker.name, status=0)
-    line.save(state=State.QUEUED, submitted_at=None)
+    line.requeue()
     return None
 
 
+async def _reheard(line: Line) -> Done:
+    outcome = await heard_again(line) if line.spool.kept() is not None else None
+    if not isinstance(outcome, Done):
+        raise ResultExpired("result_expired", provider=line.maker.name, status=0)
+    return outcome
+
+
 async def _looked(line: Line, maker: Follows) -> Ready:
-    """How it had ended, for a process that did not see it; a status that is forgotten says nothing of the result."""
+    """How it had ended, for a process that did not see it; a status that is forgotten says nothing of the result.
+
+    Somebody may have asked just before us, and `collect` may be a look, too.
+    """
+    least_s = line.planned.poll_s
+    await anyio.sleep(least_s)
     try:
-        seen = await patiently(lambda: maker.poll(line.wire, line.receipt))
-    except ResultExpired:
-        return Ready()
-    return seen if isinstance(seen, Ready) else Ready()
+        seen = await patiently(lambda: maker.poll(line.wire, line.receipt), least_s=least_s)
+        if isinstance(seen, Ready):
+            return seen
+    except ResultExpired as gone:
+        log.info("%s: the status is forgotten, the result may be there: %s", line.generation.id, gone)
+    await anyio.sleep(least_s)
+    return Ready()
+
+
+async def had(line: Line, maker: Follows, receipt: dict[str, Any], ready: Ready) -> Done:
+    """The results, asked for no oftener than allowed."""
+    return await patiently(lambda: maker.collect(line.wire, receipt, ready), least_s=line.planned.poll_s)
 
 
 async def _bring(line: Line, k: int, output: Output) -> Artifact:
@@ -161,71 +249,3 @@ def finish(line: Line, made: list[Artifact], *, is_paid: bool, facts: Mapping[st
         cost_usd=cost,
         facts=facts,
     )
-
-
-# ---------------------------------------------------------------------- promises
-
-
-async def promised(line: Line) -> None:
-    """Inputs that are results of other requests of the same call: wait for them; then they are inputs like others.
-
-    Raises:
-        GenerationFailed: one of them was not made. Parked: it is not followed any more.
-    """
-    if not any(item.promise for item in line.planned.inputs):
-        return
-    kept = [await _kept(line, item) if item.promise else item for item in line.planned.inputs]
-    planned = line.planned.model_copy(update={"inputs": tuple(kept)})
-    line.save(planned=planned.model_dump(mode="json"))
-
-
-async def _kept(line: Line, item: Input) -> Input:
-    ledger = line.shop.ledger
-    bought = ledger.get([item.promised_by])[0] if item.promised_by else ledger.bought(item.promise)
-    source = None if bought is None else await line.shop.wait_for(bought.id)
-    if source is None or source.state is not State.SUCCEEDED:
-        if source is not None and source.state.is_open:
-            raise Parked(waiting(line, "still_running"))
-        raise GenerationFailed("promise_failed", id=source.id if source else "-")
-    made, planned = source.artifacts[0], source.planned
-    same = ("path", "sha256", "media_type", "size_bytes", "width", "height", "duration_s")
-    facts: dict[str, Any] = {name: getattr(made, name) for name in same}
-    remote = Remote(provider=planned.provider, model=planned.model, id=made.remote_id, url=made.url or "", age_days=0.0)
-    facts |= {"written": made.path, "promise": "", "generation_id": source.id, "remote": remote}
-    return item.model_copy(update=facts)
-
-
-# ---------------------------------------------------------------------- copies
-
-
-async def copy(line: Line) -> None:
-    """An equal request was or is bought elsewhere: wait for it and copy its files, or have them from where it did."""
-    with line.stoppable():
-        source = await line.shop.wait_for(str(line.generation.copy_of))
-    if source.state.is_open:
-        raise Parked(waiting(line, "still_running"))
-    if source.state is not State.SUCCEEDED:
-        raise GenerationFailed("copy_source_failed", id=source.id, state=source.state.value)
-    made = await anyio.to_thread.run_sync(_copied, line, source)
-    finish(line, made or await _had_again(line, source), is_paid=False)
-
-
-def _copied(line: Line, source: Generation) -> list[Artifact]:
-    """Copies of its files; none when one of them is gone or was changed (in a worker thread)."""
-    workspace = line.shop.settings.workspace
-    if not all(artifacts.is_intact(workspace, artifact) for artifact in source.artifacts):
-        return []
-    return [artifacts.copy(artifact, line.target(k)) for k, artifact in enumerate(source.artifacts)]
-
-
-async def _had_again(line: Line, source: Generation) -> list[Artifact]:
-    """The source's files are harmed: fetched with its receipt, or drawn again, free. Its own place is not touched."""
-    maker = line.maker
-    if source.handle is not None and isinstance(maker, Follows):
-        receipt = source.handle
-        done = await asked(line, lambda: patiently(lambda: maker.collect(line.wire, receipt, Ready())))
-        return await _brought(line, done)
-    if line.planned.price.usd == 0:
-        drawn = await maker.submit(line.wire, line.order(await prepared(line)))
-        return await _brought(line, drawn) if isinstance(drawn, Done) else []
-    raise GenerationFailed("copy_source_damaged", id=source.id)

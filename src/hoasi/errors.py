@@ -123,9 +123,9 @@ class ContentBlocked(GenerationFailed):
 
 
 class NotAccepted(GenerationFailed):
-    """Proven not accepted, hence not paid; may be sent again after `retry_after_s`."""
+    """Proven not accepted, hence not paid; may be sent again after `retry_after_s`, or never (`retry="no"`)."""
 
-    retry = "safe"
+    retry: Retry = "safe"
 
     def __init__(self, key: str, /, *, retry_after_s: float | None = None, **facts: Any) -> None:
         super().__init__(key, **facts)

@@ -41,7 +41,7 @@ def replace_file(path: Path, data: bytes, temp_name: str) -> None:
         except BaseException:
             temp.unlink(missing_ok=True)
             raise
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
 
 
 @contextmanager
@@ -105,7 +105,7 @@ def _fill(temp: Path, data: bytes, like: Path) -> None:
         temp.chmod(stat.S_IMODE(like.stat().st_mode))
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """The rename itself must survive a power cut; Windows has no such call."""
     if not hasattr(os, "O_DIRECTORY"):
         return

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import anyio
 
-from hoasi.bringing import arrived, asked, copy, fetch, promised, waiting
+from hoasi.borrowing import copy, promised
+from hoasi.bringing import asked, fetch, heard_again, submitted, waiting
 from hoasi.errors import (
     Cancelled,
     HoasiError,
@@ -22,18 +21,16 @@ from hoasi.errors import (
     NotAccepted,
     PaymentUnknown,
     ProviderRefused,
-    ProviderUnreachable,
     ResultExpired,
     WrongInput,
 )
 from hoasi.following import ended, taken_back
 from hoasi.inputs import distrust, permitted, prepared
-from hoasi.line import Line, Parked, Stopped
+from hoasi.line import REPLY, Line, Parked, Stopped
 from hoasi.pace import backoff_s
 from hoasi.providers._outcomes import Done, Handle, Sent, Step
 from hoasi.providers._provider import Finds
 from hoasi.records import Problem, State
-from hoasi.street import AddressRefused, NotSent, WireTrouble
 
 PLACE_POLL_S = 0.25
 ARRIVAL_S, ARRIVAL_POLL_S = 20.0, 5.0
@@ -72,8 +69,8 @@ async def _step(line: Line) -> None:
     step = copy if line.generation.copy_of is not None else _STEPS[line.generation.state]
     try:
         await step(line)
-    except NotAccepted:
-        if not line.move():
+    except NotAccepted as refused:
+        if not line.move(refused):
             raise
 
 
@@ -84,7 +81,9 @@ def _must_belong(line: Line) -> None:
     Raises:
         Parked: it belongs elsewhere.
     """
-    here, given = line.wire.address, str(line.receipt.get("at", line.wire.address))
+    kept = line.spool.kept() if line.generation.handle is None else None
+    here, told = line.wire.address, line.receipt if kept is None else kept.head
+    given = str(told.get("at", here))
     if here and (line.planned.realm != line.shop.settings.realm or given != here):
         facts = {"id": line.generation.id, "provider": line.maker.name, "here": here}
         raise Parked(Problem(kind="Elsewhere", key="elsewhere", facts=facts, paid=line.may_be_paid, retry="safe"))
@@ -102,8 +101,13 @@ async def _send(line: Line) -> None:
         await line.gate.opened()
     await _take_place(line)
     line.sent_at = time.monotonic()
+    await _heed(line, _submit(line, sent), sent)
+
+
+async def _heed(line: Line, reply: Awaitable[Handle | Done | Step], sent: tuple[Sent, ...]) -> None:
+    """What came of the paid request."""
     try:
-        outcome = await _submit(line, sent)
+        outcome = await reply
     except NotAccepted as refused:
         _requeue(line, refused)
     except PaymentUnknown as lost:
@@ -135,19 +139,22 @@ async def _keep(line: Line, outcome: Handle | Done | Step, sent: tuple[Sent, ...
             line.done = outcome.done
             _to_fetch(line)
     elif isinstance(outcome, Step):
-        line.save(state=State.QUEUED, step=outcome.receipt, submitted_at=None)
+        line.requeue(step=outcome.receipt)
     else:
         line.done = outcome
-        facts = {"duration_s": _since_sent(line), **_addressed(line, outcome)}
+        facts = {"duration_s": _since_sent(line), **_lasting(line, outcome)}
         await line.insist(durable=line.may_be_paid != "no", state=State.FETCHING, **facts)
 
 
-def _addressed(line: Line, done: Done) -> dict[str, Any]:
-    """What was made at once and lies somewhere: where, as a receipt of ours, should it not come home just now."""
-    if line.may_be_paid == "no" or not done.outputs or not all(output.url for output in done.outputs):
+def _lasting(line: Line, done: Done) -> dict[str, Any]:
+    """What was made at once, as a receipt of ours: where it lies, or that its reply is kept here."""
+    if line.may_be_paid == "no" or not done.outputs:
         return {}
-    outputs = [output.model_dump(mode="json", exclude={"data"}) for output in done.outputs]
-    return {"handle": {"at": line.wire.address, "outputs": outputs, "facts": done.facts}}
+    if all(output.url for output in done.outputs):
+        outputs = [output.model_dump(mode="json", exclude={"data"}) for output in done.outputs]
+        return {"handle": {"at": line.wire.address, "outputs": outputs, "facts": done.facts}}
+    kept = line.spool.kept()
+    return {"handle": {"at": line.wire.address, REPLY: kept.path.name}} if kept is not None and kept.is_whole else {}
 
 
 async def _take_place(line: Line) -> None:
@@ -167,26 +174,20 @@ async def _take_place(line: Line) -> None:
 
 
 async def _submit(line: Line, sent: tuple[Sent, ...]) -> Handle | Done | Step:
-    """The one POST. What the street proves decides between "not sent" and "may have been billed"."""
-    name = line.maker.name
-    try:
-        order = replace(line.order(sent), arrived=partial(arrived, line))
-        return await line.maker.submit(line.wire, order)
-    except (NotSent, AddressRefused) as error:
-        raise ProviderUnreachable("unreachable", provider=name, detail=str(error)) from error
-    except WireTrouble as error:
-        raise PaymentUnknown("reply_lost", provider=name, detail=str(error)) from error
+    """The one POST; its reply is on disk before it is read."""
+    is_paid = line.may_be_paid != "no"
+    return await submitted(line, line.wire.keeping(line.spool) if is_paid else line.wire, sent)
 
 
 def _requeue(line: Line, refused: NotAccepted) -> None:
-    """Proven not accepted: back into the queue, and nobody goes to this provider for a while.
+    """Proven not accepted: back into the queue, and nobody goes to this provider for a while; not if it is for ever.
 
     When it was first sent stays written down if a reply was lost: the next process has to know that it did leave.
     """
-    if line.generation.tries > line.planned.refusals:
+    if refused.retry == "no" or line.generation.tries > line.planned.refusals:
         raise refused
     line.gate.close_for(backoff_s(line.generation.tries, refused.retry_after_s))
-    line.save(state=State.QUEUED, submitted_at=line.generation.submitted_at if line.has_left else None)
+    line.requeue(submitted_at=line.generation.submitted_at if line.has_left else None)
 
 
 async def _recover(line: Line, lost: PaymentUnknown) -> None:
@@ -223,9 +224,14 @@ async def _found(line: Line, maker: Finds) -> Handle | None:
 
 
 async def _reconcile(line: Line) -> None:
-    """Submitting, found after a crash: the POST may have left. What is free is made again, if nobody can be asked."""
+    """Submitting, found after a crash: the POST may have left, and what came back is on disk as far as it came.
+
+    What is free is made again, if nobody can be asked.
+    """
+    if line.spool.kept() is not None:
+        return await _heed(line, heard_again(line), ())
     if line.planned.price.usd == 0 and not isinstance(line.maker, Finds):
-        return line.save(state=State.QUEUED, submitted_at=None)
+        return line.requeue()
     return await _recover(line, PaymentUnknown("crashed_while_sending", provider=line.maker.name))
 
 

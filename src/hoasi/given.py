@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
+from urllib.parse import unquote
+
+from pydantic import model_validator
 
 from hoasi.record import Medium, Operation, OptionValue, Record, Role, Scope
 
@@ -80,13 +83,20 @@ class Input(Record):
 class Lora(Record):
     """A LoRA as somebody asks for it: a person's, or a film's look.
 
-    A weight not given is the style's, else the house's; `url` is for workers that fetch LoRAs themselves.
+    A weight not given is the style's, else the house's; `url` is for workers that fetch LoRAs themselves, and names it
+    where no name is given.
     """
 
     name: str
     kind: Literal["character", "film"] = "character"
     weight: float | None = None
     url: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named(cls, given: dict[str, Any]) -> dict[str, Any]:
+        is_named = bool(given.get("name")) or not given.get("url")
+        return given if is_named else {**given, "name": unquote(str(given["url"]).partition("?")[0].rpartition("/")[2])}
 
 
 class Way(Record):

@@ -13,7 +13,7 @@ from typing import Any
 import anyio
 
 from hoasi.artifacts import Target
-from hoasi.errors import Cancelled, DiskTrouble, HoasiError, LostOwnership, PaymentUnknown, ResultExpired
+from hoasi.errors import Cancelled, DiskTrouble, HoasiError, LostOwnership, NotAccepted, PaymentUnknown, ResultExpired
 from hoasi.ledger_rows import sent_beside
 from hoasi.media.provenance import Provenance
 from hoasi.messages import say
@@ -23,8 +23,11 @@ from hoasi.record import Paid
 from hoasi.records import Generation, Planned, Problem, State, iso
 from hoasi.shapes import pixels
 from hoasi.shop import Shop, is_called_back
+from hoasi.spool import Spool, folders
 
 log = logging.getLogger("hoasi.engine")
+REPLY = "reply"
+"""In a receipt of ours: the provider's whole reply is on disk, and holds the result."""
 
 
 class Stopped(Exception):
@@ -66,11 +69,14 @@ class Line:
         self.gate = self.shop.gate(self.maker, planned.lane or planned.provider)
         self.wire = self.shop.wire(self.maker)
 
-    def move(self) -> bool:
+    def move(self, refused: NotAccepted) -> bool:
         """Nothing was sent and will be: the next of those who could make it does; False when there is none."""
-        if not self.planned.alternatives or self.generation.step is not None or self.has_left:
+        is_gone = refused.retry == "no"
+        able = [other for other in self.planned.alternatives if is_gone or not other.stands_by]
+        if not able or self.generation.step is not None or self.has_left:
             return False
-        first, *rest = self.planned.alternatives
+        first = able[0]
+        rest = [other for other in self.planned.alternatives if other is not first]
         note = say("note.moved", before=self.planned.provider, now=first.provider, model=first.model)
         planned = first.model_copy(update={"alternatives": tuple(rest), "moved": note})
         self.leave_gate()
@@ -83,10 +89,16 @@ class Line:
 
     def order(self, sent: tuple[Sent, ...] = ()) -> Order:
         """What the provider gets. The id holds for one purchase, however often it is sent, in one workspace."""
-        generation, maker = self.generation, self.maker
+        maker = self.maker
         callback = self.shop.settings.callback_url(maker.name) if is_called_back(maker, self.shop.settings) else ""
-        name = f"{generation.id}-{int(generation.created_at * 1000):x}"
-        return Order(self.planned, sent, name, generation.step, callback)
+        name = f"{self.generation.id}-{int(self.generation.created_at * 1000):x}"
+        return Order(self.planned, sent, name, self.generation.step, callback)
+
+    @property
+    def spool(self) -> Spool:
+        """Where the reply to its latest paid POST is kept until what it brought is ours."""
+        sent_at = self.generation.submitted_at or 0.0
+        return Spool(f"{self.generation.id}-{int(sent_at * 1e6):x}", folders(self.shop.settings.home))
 
     def lost(self) -> Order:
         """The order as it is looked for: when it was first sent, and what else is at this provider."""
@@ -104,6 +116,11 @@ class Line:
     def receipt(self) -> dict[str, Any]:
         """The provider's receipt."""
         return self.generation.handle or {}
+
+    @property
+    def comes_again(self) -> bool:
+        """What was made can be had once more without paying, should it be lost here."""
+        return self.may_be_paid == "no" or self.generation.handle is not None
 
     @property
     def is_sending(self) -> bool:
@@ -180,6 +197,12 @@ class Line:
         """Durable, fenced."""
         self.generation = self.shop.ledger.save(self.generation.id, self.shop.owner, **fields)
 
+    def requeue(self, **fields: Any) -> None:
+        """It is to be sent (again); the reply to its last POST has said what it had to say."""
+        spool = self.spool
+        self.save(**{"state": State.QUEUED, "submitted_at": None, **fields})
+        spool.drop()
+
     async def hold(self, receipt: dict[str, Any]) -> None:
         """The receipt is money: saved whatever happens, for as long as it takes, even when we were fenced off."""
         try:
@@ -187,6 +210,7 @@ class Line:
         except LostOwnership:
             self.shop.ledger.rescue_receipt(self.generation.id, receipt)
             raise
+        self.spool.drop()
 
     async def insist(self, **fields: Any) -> None:
         """Saved, for as long as it takes: a ledger that cannot be written just now takes nothing away."""
@@ -198,16 +222,20 @@ class Line:
             await anyio.sleep(0.5)
 
     def end(self, state: State, **fields: Any) -> None:
-        """The last save: nobody owns it any more."""
-        comes_again = self.may_be_paid == "no" or self.generation.handle is not None
+        """The last save: nobody owns it any more. A kept reply goes, unless what failed can be had from it again."""
+        is_kept = REPLY in self.receipt and state is State.FAILED
+        if REPLY in self.receipt and not is_kept:
+            fields["handle"] = None
         self.save(
-            durable=state is not State.SUCCEEDED or not comes_again,
+            durable=state is not State.SUCCEEDED or not self.comes_again or "handle" in fields,
             state=state,
             owner=None,
             finished_at=time.time(),
             cancel_requested=0,
             **fields,
         )
+        if not is_kept:
+            self.spool.drop()
 
     def park(self, problem: Problem) -> None:
         """Nobody works on it; its state stays, so that somebody can go on."""

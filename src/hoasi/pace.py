@@ -46,6 +46,11 @@ class Schedule:
         self._normal = NormalDist(self._mean, self._spread)
 
     @property
+    def least_s(self) -> float:
+        """It is never asked about sooner after the last time."""
+        return self._least_s
+
+    @property
     def trust_s(self) -> float:
         """How long a stream is believed before we ask ourselves: some fall silent and stay open."""
         return max(15.0, 2.0 * math.exp(self._mean))
@@ -74,8 +79,12 @@ def backoff_s(tries: int, told_s: float | None = None) -> float:
     return min(max(told_s or 0.0, 2.0 ** (tries - 1) * random.uniform(0.8, 1.2)), BACKOFF_CAP_S)  # noqa: S311  (jitter)
 
 
-async def patiently(ask: Callable[[], Awaitable[T]], *, tries: int = 6, also: tuple[type[Exception], ...] = ()) -> T:
+async def patiently(
+    ask: Callable[[], Awaitable[T]], *, tries: int = 6, also: tuple[type[Exception], ...] = (), least_s: float = 0.0
+) -> T:
     """Ask a free question until it is answered; gives up with the last trouble (or one of `also`) after `tries`.
+
+    Between two tries lie at least `least_s`: one that got no answer may have been counted all the same.
 
     Raises:
         NotSent, ReplyLost, TryAgain: still no answer.
@@ -85,9 +94,9 @@ async def patiently(ask: Callable[[], Awaitable[T]], *, tries: int = 6, also: tu
         try:
             return await ask()
         except TryAgain as busy:
-            await anyio.sleep(min(busy.retry_after_s or backoff_s(number - 2), 20.0))
+            await anyio.sleep(max(min(busy.retry_after_s or backoff_s(number - 2), 20.0), least_s))
         except trouble:
-            await anyio.sleep(backoff_s(number - 2))
+            await anyio.sleep(max(backoff_s(number - 2), least_s))
     return await ask()
 
 
@@ -123,7 +132,7 @@ async def until_ready(provider: Follows, who: Follower, schedule: Schedule, sent
                 return ready
     while True:
         await who.pause(schedule.wait_s(time.time() - sent_at))
-        seen = await patiently(lambda: provider.poll(who.wire, who.receipt))
+        seen = await patiently(lambda: provider.poll(who.wire, who.receipt), least_s=schedule.least_s)
         if isinstance(seen, Ready):
             return seen
         who.tell(seen)

@@ -52,6 +52,11 @@ def relative(workspace: Path, path: Path) -> str:
     return inside(workspace, path, what="path").relative_to(workspace.resolve()).as_posix()
 
 
+def is_job_id(name: str) -> bool:
+    """Whether a job may be called so."""
+    return _JOB_ID.fullmatch(name) is not None
+
+
 def job_dir(workspace: Path, job_id: str) -> Path:
     """The real path of the folder of a job, `jobs/<job_id>`.
 
@@ -59,7 +64,7 @@ def job_dir(workspace: Path, job_id: str) -> Path:
         PathRefused: `job_id_bad` (it must be `[a-z0-9_-]+`), or the folder is a link out of the workspace.
         NotFound: `job_missing`; the error names the nearest ids.
     """
-    if not _JOB_ID.fullmatch(job_id):
+    if not is_job_id(job_id):
         raise PathRefused("job_id_bad", job_id=ascii(job_id)[1:-1][:80], suggestion=_suggestion(job_id))
     folder = workspace / "jobs" / job_id
     if not folder.is_dir():

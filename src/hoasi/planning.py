@@ -146,14 +146,20 @@ def _mark(item: Input, request: Request) -> str:
 def models_of(request: Request, cards: Catalogue) -> tuple[str, ...]:
     """Models to try in their order: the one that is asked for, else the provider's for this operation.
 
+    Of the latter only those that take what has a role (a mask, a frame), if there are any: why the others cannot would
+    not help anybody.
+
     Raises:
         NotSupported: the provider has none.
     """
-    found = (request.model,) if request.model else cards.defaults.get(request.operation, ())
+    if request.model:
+        return (request.model,)
+    found = cards.defaults.get(request.operation, ())
     if not found:
         does = ", ".join(cards.defaults)
         raise NotSupported("operation_not_offered", provider=cards.provider, operation=request.operation, does=does)
-    return found
+    roles = {given.role for given in request.inputs} - PICTURES
+    return tuple(model for model in found if roles <= {*cards.card(model).accepts}) or found
 
 
 def _card(request: Request, cards: Catalogue) -> tuple[Card, tuple[str, ...]]:

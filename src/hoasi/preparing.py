@@ -17,7 +17,7 @@ from hoasi.given import Given, Input
 from hoasi.messages import say
 from hoasi.planning import Site
 from hoasi.reading import Look
-from hoasi.record import Media
+from hoasi.record import Media, Operation
 from hoasi.records import Plan, Planned, Request
 from hoasi.requirements import MAX_IMAGES_A_REQUEST
 from hoasi.settings import Settings
@@ -161,7 +161,8 @@ _READERS = {".yaml": scenes_yaml.read, ".yml": scenes_yaml.read, ".json": script
 def _one(ask: Ask) -> Request:
     """The request of a single prompt; a scene id only names it."""
     scene = Request.model_fields["scene"].default.model_copy(update={"id": (ask.scene_ids or ("",))[0]})
-    return Request(prompt=clean(ask.prompt or ""), scene=scene, origin="--prompt")
+    operation: Operation = "generate_image" if ask.mask is None else "edit_image"
+    return Request(prompt=clean(ask.prompt or ""), scene=scene, operation=operation, origin="--prompt")
 
 
 def _with_options(ask: Ask, sourced: Sourced) -> tuple[list[Request], list[str]]:
@@ -175,6 +176,7 @@ def _with_options(ask: Ask, sourced: Sourced) -> tuple[list[Request], list[str]]
             "provider": provider,
             "model": model,
             "references": ask.references or request.references,
+            "inputs": _masked(ask, request),
             "loras": ask.loras or request.loras,
             "options": {**request.options, **ask.options},
             "aspect_ratio": ask.aspect_ratio or request.aspect_ratio or sourced.aspect_ratio,
@@ -187,6 +189,12 @@ def _with_options(ask: Ask, sourced: Sourced) -> tuple[list[Request], list[str]]
         if used.total() > MOST_IMAGES:
             raise WrongInput("too_many_images", limit=MOST_IMAGES)
     return requests, list(dict.fromkeys(notes))
+
+
+def _masked(ask: Ask, request: Request) -> tuple[Given, ...]:
+    """The inputs with a role; the call's mask unless the request has its own."""
+    has_own = ask.mask is None or any(given.role == "mask" for given in request.inputs)
+    return request.inputs if has_own else (*request.inputs, Given(role="mask", written=str(ask.mask)))
 
 
 _PLAIN = ("seed", "num_images", "resolution", "negative_prompt", "output_format", "style", "avatar")

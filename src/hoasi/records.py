@@ -165,6 +165,8 @@ class Planned(Record):
     """Chosen by `auto`: who else could make it, if nothing was sent; and under what names it may have been made."""
     is_name_only: bool = False
     """Stands among alternatives only as a name under which it may have been made: its provider has no key now."""
+    stands_by: bool = False
+    """Stands among alternatives only for the day when the model itself is gone."""
     moved: str = ""
     """Said where somebody else took it over."""
     warnings: tuple[str, ...] = ()
@@ -293,6 +295,12 @@ class Generation(Record):
     """What an earlier paid step of it gave, where it takes two."""
     facts: dict[str, Any] = {}
     """What the provider told of the result: billing, its own seed."""
+
+    @property
+    def receipt(self) -> str | None:
+        """The provider's own name of the request, to find it on its pages."""
+        handle = self.handle or {}
+        return next((str(handle[name]) for name in ("request_id", "task_id", "id") if handle.get(name)), None)
 
 
 def iso(at: float) -> str:

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from hoasi import fixed_names
 from hoasi.answers import Entry, Reply
 from hoasi.messages import explain, money, say
+from hoasi.past import Past
 from hoasi.record import Paid
-from hoasi.records import OPEN_STATES, Batch, Generation, Plan, Planned, State
+from hoasi.records import OPEN_STATES, Batch, Generation, Plan, Planned, State, iso
 
 SKIPPED = "skipped_existing"
+SOONEST_S, LATEST_S = 5.0, 60.0
+"""Between these an agent is told to ask again."""
 _BAD = (State.FAILED, State.CANCELLED, State.EXPIRED)
 
 
-def entry(generation: Generation, workspace: Path, batch: Batch, parents: Sequence[str] = ()) -> Entry:
-    """One generation as a reader needs it; `parents` is the chain it came from."""
+def entry(generation: Generation, workspace: Path, batch: Batch, past: Past) -> Entry:
+    """One generation as a reader needs it."""
     planned, state = generation.planned, generation.state.value
     is_old = generation.id in batch.skipped | batch.free | batch.gone
     notes = [warning for artifact in generation.artifacts for warning in artifact.warnings]
@@ -40,9 +44,9 @@ def entry(generation: Generation, workspace: Path, batch: Batch, parents: Sequen
         outputs=() if is_harmed else tuple(str(workspace / path) for path in fixed_names.shown(generation, workspace)),
         error=explain(generation.problem) if generation.problem else None,
         estimate_usd=planned.price.usd,
-        expected_seconds=planned.expected_s if generation.state.is_open else None,
+        expected_seconds=past.usual_s(generation) if generation.state.is_open else None,
         clip_seconds=next((a.duration_s for a in generation.artifacts if a.duration_s), None),
-        parents=tuple(parents),
+        parents=tuple(past.chain(generation)),
         notes=tuple(notes),
     )
 
@@ -92,11 +96,11 @@ def reply(
     generations: Sequence[Generation],
     workspace: Path,
     batch: Batch,
+    past: Past,
     troubles: Sequence[str] = (),
-    chain: Callable[[Generation], Sequence[str]] = lambda generation: generation.planned.parents,
 ) -> Reply:
-    """The answer to a call, finished or not; `chain` gives the generations that one came from."""
-    entries = tuple(entry(generation, workspace, batch, chain(generation)) for generation in generations)
+    """The answer to a call, finished or not."""
+    entries = tuple(entry(generation, workspace, batch, past) for generation in generations)
     running = [e for e, g in zip(entries, generations, strict=True) if g.state.is_open]
     costs = [e.cost_usd for e, g in zip(entries, generations, strict=True) if not g.state.is_open]
     return Reply(
@@ -105,7 +109,7 @@ def reply(
         warnings=(*batch.warnings, *troubles),
         cost_usd=None if None in costs else round(sum(cost for cost in costs if cost is not None), 6),
         next=_next(entries, running),
-        poll_after_seconds=_poll_after(running),
+        poll_after_seconds=_poll_after([past.left_s(g) for g in generations if g.state.is_open]),
     )
 
 
@@ -159,10 +163,9 @@ def _next(entries: Sequence[Entry], running: Sequence[Entry]) -> str:
     return say("next.mend") if entries else ""
 
 
-def _poll_after(running: Sequence[Entry]) -> float | None:
-    if not running:
-        return None
-    return min(max(*(e.expected_seconds or 10.0 for e in running), 5.0), 60.0)
+def _poll_after(left_s: Sequence[float]) -> float | None:
+    """When the last of them should be there, but never at once and at least every minute."""
+    return min(max(*left_s, SOONEST_S), LATEST_S) if left_s else None
 
 
 def preview(plan: Plan, workspace: Path) -> Reply:
@@ -183,3 +186,26 @@ def _planned_what(plan: Plan) -> str:
     counts = [("planned_pictures", plan.images - clips), ("planned_clips", clips)]
     told = [say(f"summary.{name}", count=count) for name, count in counts if count or not plan.images]
     return ", ".join(told[:1] if not plan.images else told)
+
+
+def details(generation: Generation) -> dict[str, Any]:
+    """What the ledger knows beyond the reply's entry, for programs and models."""
+    planned = generation.planned
+    return {
+        "id": generation.id,
+        "job_id": planned.job_id,
+        "attempt": generation.attempt,
+        "prompt": planned.prompt,
+        "parameters": planned.parameters,
+        "seed_is_sent": planned.seed_is_sent,
+        "fingerprint": planned.fingerprint,
+        "references": [item.model_dump(mode="json") for item in planned.inputs],
+        "artifacts": [artifact.model_dump(mode="json") for artifact in generation.artifacts],
+        "request_id": generation.receipt,
+        "copy_of": generation.copy_of,
+        "created_at": iso(generation.created_at),
+        "submitted_at": iso(generation.submitted_at) if generation.submitted_at else None,
+        "finished_at": iso(generation.finished_at) if generation.finished_at else None,
+        "duration_s": generation.duration_s,
+        "log": planned.log_path,
+    }

@@ -24,6 +24,8 @@ MIN_FACE = 80
 """Pixels of a face's shorter side below which a swap could only guess."""
 CLEAR_FACE = 120
 """From here on a cutting around it may be enlarged to what a model needs."""
+SAME_SHAPE = 0.01
+"""Shapes that differ by less than this part come from rounded sides."""
 _WORDLESS = frozenset({"image_to_video", "motion_control", "extend_video", "lip_sync", "relight"})
 """Operations that need no prompt."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -42,6 +44,8 @@ def check(request: Request, card: Card, inputs: Sequence[Input], prompt: str) ->
         raise WrongInput("num_images_out_of_range", value=request.num_images, limit=MAX_IMAGES_A_REQUEST)
     if request.seed is not None and not 0 <= request.seed < SEEDS:
         raise WrongInput("seed_out_of_range", value=request.seed, limit=SEEDS - 1)
+    if "mask" in card.accepts:
+        _check_mask(inputs)
     _check_roles(request, card)
     _one_of(card, "resolution", request.resolution, card.resolutions)
     _one_of(card, "output_format", request.output_format, card.formats)
@@ -95,6 +99,24 @@ def _check_roles(request: Request, card: Card) -> None:
     missing = [role for role in card.needs if role != "prompt" and role not in roles]
     if missing:
         raise NotSupported("role_needed", model=card.id, role=say(f"role.{missing[0]}"))
+
+
+def _check_mask(inputs: Sequence[Input]) -> None:
+    """A mask lies over the first picture, so it has its shape: another one would be stretched, and paint elsewhere.
+
+    Raises:
+        WrongInput: it has another, or there is no picture.
+    """
+    mask = next((item for item in inputs if item.role == "mask"), None)
+    first = next((item for item in inputs if item.role in PICTURES), None)
+    if mask is not None and first is None:
+        raise WrongInput("mask_alone", mask=mask.written)
+    if mask is None or first is None or not (mask.width and first.width):
+        return
+    across, down = first.width * mask.height, first.height * mask.width
+    if abs(across - down) > SAME_SHAPE * across:
+        sizes: dict[str, Any] = {"size": f"{first.width}x{first.height}", "other": f"{mask.width}x{mask.height}"}
+        raise WrongInput("mask_size", picture=first.written, mask=mask.written, **sizes)
 
 
 def _check_together(request: Request, card: Card, chosen: dict[str, OptionValue]) -> None:

@@ -13,6 +13,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Collection, Sequence
 
+from hoasi import spool
 from hoasi.addresses import origin_of
 from hoasi.artifacts import sweep
 from hoasi.errors import LostOwnership
@@ -262,3 +263,9 @@ class Runner:
         root = self._settings.workspace
         folders = [root, self._settings.home / "references", *root.glob("jobs/*/source")]
         sweep([*folders, *(root / folder for folder in self._ledger.folders())], self._presence.living())
+        spool.sweep(self._settings.home, self._needs_reply)
+
+    def _needs_reply(self, name: str) -> bool:
+        """A generation that is not over, or whose result may still be had."""
+        state, _ = self._ledger.states([name]).get(name, (State.SUCCEEDED, None))
+        return state.is_open or state is State.FAILED

@@ -26,6 +26,7 @@ from hoasi.errors import NotSupported, PathRefused
 from hoasi.extensions.generation_tasks import GenerationTasks
 from hoasi.extensions.skills import Skills, skills_dir
 from hoasi.extensions.tasks import Tasks, listening
+from hoasi.offers import offer
 from hoasi.settings import LOOPBACK
 from hoasi.tools import tools
 from hoasi.tools._lives import Lives
@@ -103,6 +104,7 @@ def build(
             **({} if team is None else team.gate()),
         )
     server.middleware.append(skills.shelving(server))
+    offer(server, lives)
     server.custom_route(REPORTS, methods=["POST"])(_reported(lives))
     server.custom_route(HEALTH, methods=["GET"])(_healthy)
     return server

@@ -17,6 +17,7 @@ from hoasi.errors import NotFound, WrongInput
 from hoasi.given import Given, Input
 from hoasi.ledger import Ledger
 from hoasi.messages import speak
+from hoasi.past import Past
 from hoasi.preparing import ReadInputs, prepare
 from hoasi.reading import Known, Look, Reader, ReadFile
 from hoasi.record import Medium
@@ -25,8 +26,8 @@ from hoasi.records import Batch, Generation, Plan, State
 if TYPE_CHECKING:
     from hoasi.engine import Engine
     from hoasi.pushing import Pushed
+    from hoasi.sheets import Sheet
 
-LONGEST_CHAIN = 100
 Resolution = Literal["resubmit", "attach", "abandon"]
 
 
@@ -177,17 +178,7 @@ class Studio:
         return await self.wait(await self.begin(ask), timeout_s)
 
     def _reply(self, generations: Sequence[Generation], batch: Batch) -> Reply:
-        return replies.reply(generations, self.settings.workspace, batch, self.engine.troubles(), self._chain)
-
-    def _chain(self, generation: Generation) -> list[str]:
-        """What a generation was made from, and that from, nearest first."""
-        chain: list[str] = []
-        left = list(generation.planned.parents)
-        with self._reading() as ledger:
-            while ledger is not None and left and len(chain) < LONGEST_CHAIN:
-                chain.append(left.pop(0))
-                left += [name for name in ledger.get(chain[-1:])[0].planned.parents if name not in chain]
-        return chain
+        return replies.reply(generations, self.settings.workspace, batch, self._past(), self.engine.troubles())
 
     def progress(self, ids: Sequence[str]) -> Progress:
         """Numbers of some generations; cheap."""
@@ -195,7 +186,8 @@ class Studio:
         bad = (State.FAILED, State.CANCELLED, State.EXPIRED, State.UNKNOWN)
         done, failed, queued = phases.count(State.SUCCEEDED), sum(map(phases.count, bad)), phases.count(State.QUEUED)
         working = len(phases) - done - failed - queued
-        return Progress(total=len(phases), done=done, failed=failed, working=working, queued=queued)
+        counts = {"done": done, "failed": failed, "working": working, "queued": queued}
+        return Progress(total=len(phases), fetching=phases.count(State.FETCHING), **counts)
 
     async def push(self, job_id: str, to: str, *, with_logs: bool = False) -> Pushed:
         """Copy what a job made to `s3://bucket/prefix`; what lies there already is not sent again. Needs `hoasi[s3]`.
@@ -223,7 +215,7 @@ class Studio:
     def show(self, ids: Sequence[str]) -> Reply:
         """Some generations as they are now."""
         batch = Batch(ids=tuple(ids))
-        return replies.reply(self.generations(ids), self.settings.workspace, batch, chain=self._chain)
+        return replies.reply(self.generations(ids), self.settings.workspace, batch, self._past())
 
     def list(
         self,
@@ -237,9 +229,23 @@ class Studio:
         """Newest first; the number to pass as `cursor` for the next page (0: no more)."""
         with self._reading() as ledger:
             if ledger is None:
-                return replies.reply([], self.settings.workspace, Batch(ids=())), 0
+                return replies.reply([], self.settings.workspace, Batch(ids=()), self._past()), 0
             found, more = ledger.find(job_id=job_id, scene_id=scene_id, states=states, before=cursor, limit=limit)
-        return replies.reply(found, self.settings.workspace, Batch(ids=())), more
+        return replies.reply(found, self.settings.workspace, Batch(ids=()), self._past()), more
+
+    def sheet(self, job_id: str) -> Sheet:
+        """What a job holds, scene by scene, ready to be drawn on one page (`Sheet.page`); free, nothing is written.
+
+        Raises:
+            PathRefused, NotFound: no such job, or nothing in it to show.
+        """
+        from hoasi import sheets
+
+        with self._reading() as ledger:
+            return sheets.of_job(self.settings.workspace, ledger, job_id)
+
+    def _past(self) -> Past:
+        return Past(self._reading)
 
     def _reading(self) -> contextlib.AbstractContextManager[Ledger | None]:
         """The ledger for reading, or None where nothing was ever asked for."""

@@ -22,7 +22,7 @@ from hoasi.ask import Ask
 from hoasi.comfy import styles as registry
 from hoasi.comfy.builder import LoraSaid, WorkflowBuilder, wanted
 from hoasi.comfy.styles import Style
-from hoasi.given import Lora
+from hoasi.given import Given, Lora
 from hoasi.records import Generation, Request, State, iso
 from hoasi.scripting import error_of, run
 from hoasi.sources.looks import registered
@@ -41,7 +41,9 @@ class _Usual(int):
     """A number that nobody said: a style's own comes before it."""
 
 
-STEPS = _Usual(20)
+STEPS, WIDTH, HEIGHT = _Usual(20), _Usual(1360), _Usual(768)
+GUIDES = {"mask": "inpaint", "pose_image": "pose", "control_image": "control", "image": "image-to-image"}
+"""A picture that is given -> the model that starts from it, or is guided by it."""
 
 
 class ImageGenerator:
@@ -69,13 +71,18 @@ class ImageGenerator:
         self,
         prompt: str,
         style_id: str | None = None,
-        width: int = 1360,
-        height: int = 768,
+        width: int = WIDTH,
+        height: int = HEIGHT,
         steps: int = STEPS,
         seed: int = -1,
         character_loras: Sequence[LoraSaid] | None = None,
         save_to_style: bool = True,  # noqa: FBT001, FBT002  (the signature that scripts know)
         filename: str | None = None,
+        *,
+        image: str | None = None,
+        mask: str | None = None,
+        control_image: str | None = None,
+        pose_image: str | None = None,
         **settings: Any,
     ) -> dict[str, Any]:
         """One picture. Costs money at a provider that does, once.
@@ -83,14 +90,21 @@ class ImageGenerator:
         Args:
             prompt: a style's words are put around it.
             style_id: id or title of a registered style, or a style of the house.
-            width: in pixels, rounded to 16.
-            height: likewise.
+            width: in pixels, rounded to 16; where nothing is said, 1360, or that of `image`.
+            height: likewise, 768.
             steps: where nothing is said, the style's own, else 20.
             seed: -1: one that follows from everything else.
             character_loras: names, (name, weight), or objects with name, weight, url.
             save_to_style: put it into the style's folder as `generated_<UTC>_<8 hex>.png`.
             filename: its name instead, within that folder, or a path within the workspace.
-            settings: `film_lora`, `provider`, `overwrite`, and further parameters of the model: `mode`, `guidance` ...
+            image: starts from this picture; `denoise` says how much of it is new, 0 to 1 (0.6, with `mask` 0.9, unless
+                the style says).
+            mask: a picture of the size of `image`, which is painted anew only where the mask is white or transparent.
+            control_image: guided by a ready control picture (a drawn pose, depth, edges); needs `control_net`.
+            pose_image: guided by the pose of the person in this photo; needs `control_net`.
+            settings: `film_lora`, `provider`, `overwrite`, `consent` (the words of people whose picture is sent) or
+                `no_faces`, and further parameters of the model: `mode`, `guidance`, `denoise`, `control_strength` ...
+                Pictures are paths in the workspace, https addresses, or ids of results of hoasi.
 
         Returns:
             request_id, status, images (base64), seed, style_id, saved_path, metadata.
@@ -100,6 +114,7 @@ class ImageGenerator:
         """
         given = {**settings, "width": width, "height": height, "steps": steps, "seed": seed}
         given |= {"character_loras": character_loras, "save_to_style": save_to_style, "filename": filename}
+        given |= {"image": image, "mask": mask, "control_image": control_image, "pose_image": pose_image}
         made = run(_made(self._place, [prompt], style_id, {"provider": self._provider, **given}))[0]
         if isinstance(made, errors.HoasiError):
             raise made
@@ -128,13 +143,13 @@ async def _made(
     """A record of each prompt, or why there is none."""
     given = dict(given)
     filename, is_saved = given.pop("filename", None), given.pop("save_to_style", True)
-    overwrite = bool(given.pop("overwrite", False))
+    safety = {name: given.pop(name) for name in ("overwrite", "consent", "no_faces") if name in given}
     async with Studio(**place) as studio:
         style = registered(style_id, studio.settings.workspace)
         if filename is not None:
             _inside(filename, studio.settings.workspace)
         requests = _requests(prompts, style_id, style, given)
-        batch = await studio.begin(Ask(requests=requests, output_dir=FOLDER, overwrite=overwrite))
+        batch = await studio.begin(Ask(requests=requests, output_dir=FOLDER, **safety))
         await studio.wait(batch)
         ended = studio.generations(batch.ids)
         target = (style if is_saved else None, filename)
@@ -148,15 +163,38 @@ def _requests(
     provider, seed = given.pop("provider"), given.pop("seed", -1)
     people, film = given.pop("character_loras", None) or (), given.pop("film_lora", None)
     loras = [_lora(said, "character") for said in people] + ([] if film is None else [_lora(film, "film")])
-    options = {"width": 1360, "height": 768, "steps": STEPS, **given}
-    if isinstance(options["steps"], _Usual) and style is not None and style.steps is not None:
-        del options["steps"]
-    said = {name: int(value) if name == "steps" else value for name, value in options.items() if value is not None}
     facts = {"style": style_id, "provider": provider, "seed": None if seed == -1 else seed, "loras": loras}
+    facts |= _guided(provider, given)
+    options = {"width": WIDTH, "height": HEIGHT, "steps": STEPS, **given}
+    others = {"steps"} if style is not None and style.steps is not None else set()
+    others |= {"width", "height"} if "operation" in facts else set()
+    said = {
+        name: int(value) if isinstance(value, _Usual) else value
+        for name, value in options.items()
+        if value is not None and not (name in others and isinstance(value, _Usual))
+    }
     return tuple(
         Request.model_validate({"prompt": clean(prompt), "options": said, "origin": "hoasi.styles", **facts})
         for prompt in prompts
     )
+
+
+def _guided(provider: str, given: dict[str, Any]) -> dict[str, Any]:
+    """What a request says of the pictures that it starts from or is guided by; they are taken out of what is given.
+
+    Raises:
+        WrongInput: a mask without picture, or pictures for several purposes.
+    """
+    pictures = {name: taken for name in GUIDES if (taken := given.pop(name, None)) is not None}
+    if not pictures:
+        return {}
+    mask, purpose = pictures.pop("mask", None), next(iter(pictures), "mask")
+    if len(pictures) != 1 or (mask is not None and purpose != "image"):
+        raise errors.WrongInput("styles_guides", names=", ".join([*pictures, *(["mask"] if mask else [])]))
+    model = f"{provider}/flux-dev/{GUIDES['mask' if mask else purpose]}"
+    facts: dict[str, Any] = {"model": model, "references": (pictures[purpose],)}
+    inputs = [Given(role="mask", written=mask)] if mask else []
+    return facts | ({"operation": "edit_image", "inputs": inputs} if purpose == "image" else {})
 
 
 def _lora(said: LoraSaid, kind: str) -> Lora:

@@ -16,6 +16,7 @@ from hoasi.avatars import words
 from hoasi.errors import NotFound, WrongInput
 from hoasi.messages import say
 from hoasi.records import Request
+from hoasi.requirements import PICTURES
 
 FRONT, MARK = "front", "<<<avatar>>>"
 """The portrait itself; and where a prompt names an avatar's pictures."""
@@ -40,7 +41,7 @@ def _worn(request: Request, workspace: Path, notes: list[str]) -> Request:
     use = words()["use"]
     is_edit = request.operation == "edit_image"
     shown = _all(workspace, avatar_id) if is_edit and not key else [_one(workspace, avatar_id, key, request, notes)]
-    first = len(request.given) + 1
+    first = sum(given.role in PICTURES for given in request.given) + 1
     named = use["joint"].join(f"<<<image_{first + k}>>>" for k in range(len(shown)))
     prompt = use["edit"].format(prompt=request.prompt) if is_edit and MARK not in request.prompt else request.prompt
     return request.model_copy(

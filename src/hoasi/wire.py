@@ -5,13 +5,20 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from copy import copy
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 
 from hoasi.addresses import origin_of
+from hoasi.spool import Spool
 from hoasi.street import AddressRefused, Reply, Street, WireTrouble, parsed, whole
+
+if TYPE_CHECKING:
+    import httpx
 
 log = logging.getLogger("hoasi.wire")
 T = TypeVar("T")
@@ -46,6 +53,22 @@ class Wire:
         self._renewal = renewal
         self._signed_at = time.time()
         self._own = {origin_of(url) for url in origins.values()}
+        self._spool: Spool | None = None
+        self._is_past = False
+        self.is_heard = False
+        """Of a wire that is `hearing`: the kept reply was asked for."""
+
+    def keeping(self, spool: Spool) -> Wire:
+        """The same street for one purchase: the reply to its POST is on disk there before it is read."""
+        other = copy(self)
+        other._spool = spool
+        return other
+
+    def hearing(self, spool: Spool) -> Wire:
+        """The same street for a purchase that was sent before: its POST is not sent, the kept reply answers it."""
+        other = self.keeping(spool)
+        other._is_past = True
+        return other
 
     @property
     def address(self) -> str:
@@ -73,13 +96,25 @@ class Wire:
         self._street.check(url)
         return "known" if self._street.is_trusted(url) else "open"
 
-    async def _signed(self, method: str, url: str, given: Mapping[str, str] | None, **content: Any) -> Reply:
+    async def _signed(self, url: str, given: Mapping[str, str] | None, send: Callable[..., Awaitable[Reply]]) -> Reply:
         """Send with our headers; once more with new ones when the reply says that nothing but their age was wrong."""
-        reply = await self._street.send(method, url, headers=self._headers(url, given), **content)
+        reply = await send(headers=self._headers(url, given))
         if self._renewal and self.is_own(url) and self._renewal.is_stale(reply):
             self._renew()
-            return await self._street.send(method, url, headers=self._headers(url, given), **content)
+            return await send(headers=self._headers(url, given))
         return reply
+
+    @asynccontextmanager
+    async def _posted(self, url: str, **content: Any) -> AsyncIterator[httpx.Response]:
+        """The reply to a paid POST as it comes, or as it came."""
+        if self._spool is not None and self._is_past:
+            self.is_heard = True
+            yield self._spool.again()
+            return
+        if self._spool is not None:
+            self._spool.drop()
+        async with self._street.open("POST", url, kind="once", **content) as response:
+            yield self._spool.recorded(response, self.address) if self._spool and response.is_success else response
 
     async def pay(
         self,
@@ -100,7 +135,12 @@ class Wire:
             ReplyLost: it may have been accepted; it must not be sent again.
         """
         body = {"json": json} if form is None else _multipart(form, files)
-        return await self._signed("POST", url, headers, kind="once", read_s=read_s, **body)
+
+        async def send(**signed: Any) -> Reply:
+            async with self._posted(url, read_s=read_s, **signed, **body) as response:
+                return await whole(response)
+
+        return await self._signed(url, headers, send)
 
     async def pay_stream(
         self, url: str, take: Callable[[dict[str, Any]], Awaitable[None]], *, json: Any, read_s: float | None = None
@@ -113,7 +153,7 @@ class Wire:
             NotSent, ReplyLost: as `pay`; what `take` got before, it has.
         """
         headers = {**self._headers(url, None), "accept": "text/event-stream, application/json"}
-        async with self._street.open("POST", url, kind="once", json=json, headers=headers, read_s=read_s) as response:
+        async with self._posted(url, json=json, headers=headers, read_s=read_s) as response:
             is_stream = response.is_success and "event-stream" in response.headers.get("content-type", "")
             if not is_stream:
                 return await whole(response)
@@ -138,7 +178,7 @@ class Wire:
         body = body if form is None else _multipart(form, files)
         kind = self._kind(url)
         if with_key:
-            return await self._signed(method, url, headers, kind=kind, **body)
+            return await self._signed(url, headers, partial(self._street.send, method, url, kind=kind, **body))
         return await self._street.send(method, url, kind=kind, headers=dict(headers or {}), **body)
 
     async def hint(self, url: str, *, within_s: float) -> Reply | None:

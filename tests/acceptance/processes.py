@@ -44,7 +44,9 @@ def line(process: subprocess.Popen[str], wanted: str) -> None:
 
 def ended(process: subprocess.Popen[str]) -> list[str]:
     """The states that the worker told at its end."""
-    out, _ = process.communicate(timeout=LIMIT_S)
+    assert process.stdout is not None
+    out = process.stdout.read()  # `communicate` does not see what `line` has read ahead
+    process.communicate(timeout=LIMIT_S)
     assert process.returncode == 0, (process.returncode, out)
     states: list[str] = json.loads(out.splitlines()[-1])
     return states

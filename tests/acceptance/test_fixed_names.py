@@ -22,7 +22,7 @@ STEPS = [
     "hoasi.exports.records:write:before",
     "hoasi.exports.records:write:after",
     "hoasi.files:_fill:after:2",
-    "hoasi.files:_sync_folder:before:2",
+    "hoasi.files:sync_folder:before:2",
     "hoasi.scribe:Scribe._tell_one:before",
 ]
 

@@ -20,8 +20,8 @@ from .processes import LIMIT_S, kill, line, start, states, until
 STEPS = [
     ("hoasi.ledger:Ledger.take_place:after", "succeeded", "unknown", 0),
     ("hoasi.wire:Wire.pay:before", "succeeded", "unknown", 0),
-    ("hoasi.wire:Wire.pay:after", "succeeded", "unknown", 1),
-    ("hoasi.line:Line.hold:before", "succeeded", "unknown", 1),
+    ("hoasi.wire:Wire.pay:after", "succeeded", "succeeded", 1),
+    ("hoasi.line:Line.hold:before", "succeeded", "succeeded", 1),
     ("hoasi.line:Line.hold:after", "succeeded", "succeeded", 1),
     ("hoasi.artifacts:fetch:before", "succeeded", "succeeded", 1),
     ("hoasi.artifacts:fetch:after", "succeeded", "succeeded", 1),

@@ -20,8 +20,8 @@ from hoasi.errors import FileBroken, NotFound, PathRefused, WrongInput
 from hoasi.messages import speak
 from hoasi.sandbox import Sandbox, serving_in_thread
 from hoasi.settings import read
-from hoasi.wearing import angle_of
-from hoasi.workflows import AvatarAngles, CreateAvatar, Relight, editing
+from hoasi.wearing import angle_of, worn_by
+from hoasi.workflows import AvatarAngles, CreateAvatar, EditImage, Relight, editing
 
 PICTURES = Path(__file__).parent / "pictures"
 ROOM = Path(__file__).parents[2]
@@ -329,3 +329,13 @@ def test_an_avatar_is_an_option(workspace: Path, env: dict[str, str]) -> None:
     assert hoasi(workspace, light, {"STABILITY_API_KEY": "sk-1234567"})["estimate_usd"] == pytest.approx(0.08)
     refused = hoasi(workspace, "edit cup.jpg --preset relight --intensity 0 --dry-run", env, code=2)
     assert refused["error"]["key"] == "video_needs"
+
+
+def test_a_mask_is_no_picture_that_a_prompt_counts(workspace: Path, env: dict[str, str]) -> None:
+    """An avatar's pictures are numbered behind the edit's own; the mask lies over the first and has no number."""
+    hoasi(workspace, "avatar create lan lan.png --consent 'Lan đồng ý'", env)
+    hoasi(workspace, "avatar confirm lan 2", env)
+    words = "<<<avatar>>> in <<<image_1>>>"
+    edit = EditImage(images=("room.png",), mask="mask.png", prompt=words, avatar="lan")
+    (worn,), _ = worn_by(edit.requests(), workspace)
+    assert (worn.prompt, len(worn.references)) == ("<<<image_2>>> in <<<image_1>>>", 2)

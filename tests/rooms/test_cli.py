@@ -8,6 +8,7 @@ import shlex
 import socket
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -217,7 +218,7 @@ def test_the_promised_commands_and_options_are_there() -> None:
         --report-toml --all-scenes --vds-path --resolution --output-format --negative-prompt --max-images --consent
         --no-faces"""
     assert set(options.split()) <= known["generate"]
-    assert known[""] == {"--workspace", "--env-file", "--json", "--lang"}
+    assert known[""] == {"--workspace", "--env-file", "--json", "--lang", "--version"}
 
 
 def test_without_any_word_the_page_is_shown() -> None:
@@ -227,6 +228,16 @@ def test_without_any_word_the_page_is_shown() -> None:
 
 
 # ---------------------------------------------------------------------- what words mean
+
+
+def test_who_asks_for_the_version_gets_nothing_else(workspace: Path) -> None:
+    """`--version` tells the number of pyproject.toml, with `--json` in one object; a command beside it does not run."""
+    number = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))["project"]["version"]
+    assert hoasi("--version").stdout == f"hoasi {number}\n"
+    assert one_object(hoasi("--json", "--version"))["version"] == number
+    beside = hoasi("--workspace", str(workspace), "--version", "generate", "--prompt", "x", "--provider", "local")
+    assert (beside.exit_code, beside.stdout) == (0, f"hoasi {number}\n")
+    assert not (workspace / "outputs").exists()
 
 
 def test_lists_are_comma_separated_and_repeatable() -> None:

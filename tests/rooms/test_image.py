@@ -240,6 +240,19 @@ def test_sixteen_bit_greys_are_seen(file: Path) -> None:
     )
 
 
+def test_an_opaque_preview_has_white_behind_it(tmp_path: Path) -> None:
+    """A JPEG has no transparency: what shone through is white, what did not keeps its colour."""
+    picture = Image.new("RGBA", (64, 32), (255, 0, 0, 0))
+    picture.paste((0, 0, 255, 255), (32, 0, 64, 32))
+    picture.save(tmp_path / "half.png")
+    data, media_type = image.small(tmp_path / "half.png", is_opaque=True)
+    with Image.open(io.BytesIO(data)) as shown:
+        assert (shown.format, media_type) == ("JPEG", "image/jpeg")
+        left, right = shown.getpixel((8, 16)), shown.getpixel((56, 16))
+    assert min(left) > 240
+    assert right[2] > 240 > 20 > right[0]
+
+
 @pytest.mark.parametrize(
     ("form", "mode"), [("PNG", "RGB"), ("JPEG", "CMYK"), ("JPEG", "L"), ("GIF", "P"), ("PNG", "RGBA")]
 )

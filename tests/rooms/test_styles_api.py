@@ -7,6 +7,7 @@ import hashlib
 import inspect
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -430,3 +431,87 @@ def test_pictures_are_whole(maker: ImageGenerator) -> None:
         assert image.format == "PNG"
     digits = hashlib.sha256(base64.b64decode(made["images"][0])).hexdigest()[:8]
     assert Path(made["saved_path"]).stem.endswith(digits)
+
+
+# ---------------------------------------------------------------------- from pictures
+
+
+@pytest.fixture
+def sheets(styled: Path) -> Path:
+    """A room, a mask of its size, a drawn pose; nobody is in them."""
+    for name, size, colour in (("room", (320, 192), "blue"), ("mask", (320, 192), "white"), ("pose", (64, 64), "red")):
+        Image.new("RGB", size, colour).save(styled / f"{name}.png")
+    shutil.copy(Path(__file__).parent / "pictures" / "astronaut.jpg", styled / "lan.jpg")
+    return styled
+
+
+def sent(sandbox: Sandbox) -> dict[str, bytes]:
+    """The pictures that travelled with the latest job, by the names under which its graph loads them."""
+    rows = [*sandbox.runpod._jobs.values()][-1].body["images"]
+    return {row["name"]: base64.b64decode(row["image"]) for row in rows}
+
+
+def test_a_picture_is_made_from_another(maker: ImageGenerator, sheets: Path, sandbox: Sandbox) -> None:
+    """In its size unless one is said, in a style, with LoRAs; the record is that of any picture."""
+    asked: dict[str, Any] = {"image": "room.png", "denoise": 0.6, "no_faces": True, "character_loras": ["an"]}
+    made = maker.generate_image("a fisherman", "ink", **asked)
+    assert set(made) == {"request_id", "status", "images", "seed", "style_id", "saved_path", "metadata"}
+    assert Path(made["saved_path"]).parent == sheets / FOLDER
+    nodes = graph(sandbox)
+    assert (nodes["scaled"]["inputs"]["width"], nodes["sigmas"]["inputs"]["denoise"]) == (320, 0.6)
+    assert nodes["pos"]["inputs"]["text"].startswith("ink drawing of, a fisherman")
+    assert sent(sandbox)[nodes["image"]["inputs"]["image"]] == (sheets / "room.png").read_bytes()
+    maker.generate_image("a fisherman", width=640, height=384, image="room.png", no_faces=True)
+    assert graph(sandbox)["scaled"]["inputs"]["width"] == 640
+
+
+def test_only_what_a_mask_shows_is_painted(maker: ImageGenerator, sheets: Path, sandbox: Sandbox) -> None:
+    """Both files travel; an equal call is not paid again; each prompt of a batch starts from the picture."""
+    asked: dict[str, Any] = {"image": "room.png", "mask": "mask.png", "no_faces": True}
+    first, second = maker.generate_image("a red lamp", **asked), maker.generate_image("a red lamp", **asked)
+    assert (first, sandbox.stats()["submissions"]) == (second, 1)
+    nodes = graph(sandbox)
+    assert sent(sandbox)[nodes["mask"]["inputs"]["image"]] == (sheets / "mask.png").read_bytes()
+    assert sent(sandbox)[nodes["image"]["inputs"]["image"]] == (sheets / "room.png").read_bytes()
+    assert all(maker.generate_batch(["a green lamp", "a vase"], **asked))
+    assert sandbox.stats()["submissions"] == 3
+
+
+@pytest.mark.parametrize("name", ["control_image", "pose_image"])
+def test_a_picture_guides(name: str, maker: ImageGenerator, sheets: Path, sandbox: Sandbox) -> None:
+    """A drawn pose, or the photo that shows it; the new picture keeps the size of pictures."""
+    asked: dict[str, Any] = {name: "pose.png", "control_net": "flux-union-pro-2.safetensors", "control_strength": 0.7}
+    if name == "control_image":
+        maker.generate_image("a dancer", no_faces=True, **asked)
+    else:  # the sandbox's server has no node that sees poses, and says so
+        with pytest.raises(ProviderRefused) as refused:
+            maker.generate_image("a dancer", no_faces=True, **asked)
+        assert refused.value.key == "comfy_nodes_missing"
+    nodes = graph(sandbox)
+    assert sent(sandbox)[nodes["control_image"]["inputs"]["image"]] == (sheets / "pose.png").read_bytes()
+    assert nodes["control"]["inputs"]["strength"] == 0.7
+    assert (nodes["latent"]["inputs"]["width"], nodes["latent"]["inputs"]["height"]) == (1360, 768)
+    assert ("DWPreprocessor" in {node["class_type"] for node in nodes.values()}) == (name == "pose_image")
+
+
+@pytest.mark.parametrize(
+    ("asked", "key"),
+    [
+        ({"mask": "mask.png"}, "styles_guides"),
+        ({"mask": "mask.png", "pose_image": "pose.png"}, "styles_guides"),
+        ({"image": "room.png", "control_image": "pose.png"}, "styles_guides"),
+        ({"image": "room.png", "mask": "pose.png"}, "mask_size"),
+        ({"image": "nothing.png"}, "reference_missing"),
+        ({"image": "lan.jpg", "no_faces": False}, "consent_missing"),
+        ({"pose_image": "pose.png"}, "template_value_missing"),
+        ({"image": "room.png", "provider": "fal"}, "model_unknown"),
+    ],
+    ids=lambda v: ascii(v)[:60],
+)
+def test_pictures_that_cannot_be_are_refused_before_money(
+    asked: dict[str, Any], key: str, maker: ImageGenerator, sheets: Path, sandbox: Sandbox
+) -> None:
+    """Two purposes, a mask alone or of another size, a face without a word, a pose without its network, ..."""
+    with pytest.raises(HoasiError) as refused:
+        maker.generate_image("a fisherman", **{"no_faces": True, **asked})
+    assert (refused.value.key, refused.value.paid, sandbox.stats()["requests"]) == (key, "no", [])

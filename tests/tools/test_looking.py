@@ -124,9 +124,72 @@ async def test_no_result_holds_a_picture_but_the_view(connect: Connect) -> None:
     async with connect() as client:
         result = await client.call_tool("generate_image", {"prompt": "a kite", "provider": "local"})
         listed = await client.call_tool("list_generations", {})
+    assert [block.type for block in result.content] == ["text", "resource_link"]
+    assert [block.type for block in listed.content] == ["text"]
     for one in (result, listed):
-        assert [block.type for block in one.content] == ["text"]
         assert len(text_of(one)) < 2000
+
+
+async def test_what_was_just_made_is_linked(connect: Connect) -> None:
+    """At most five links, each readable; none to what was there before, runs still, or failed."""
+    prompts = [{"scene_id": f"SC_0{k}", "prompt": f"a kite {k}"} for k in range(1, 8)]
+    async with connect() as client:
+        first = await client.call_tool("generate_batch", {"prompts": prompts, "provider": "local"})
+        links = [block for block in first.content if block.type == "resource_link"]
+        again = await client.call_tool("generate_batch", {"prompts": prompts, "provider": "local"})
+        shown = [(await client.read_resource(link.uri)).contents[0] for link in links]
+        preview = await client.call_tool("generate_image", {"prompt": "a boat", "dry_run": True})
+    assert len(links) == 5
+    assert [link.name for link in links] == [Path(e["outputs"][0]).name for e in told(first)["generations"][:5]]
+    assert {(link.mime_type, content.mime_type) for link, content in zip(links, shown, strict=True)} == {
+        ("image/jpeg", "image/jpeg")
+    }
+    assert [block.type for block in again.content] == ["text"]
+    assert [block.type for block in preview.content] == ["text"]
+
+
+# ---------------------------------------------------------------------- a job at one look
+
+
+async def seen(client: Any, **call: Any) -> tuple[dict[str, Any], Image.Image]:
+    """What is told of a sheet, and the sheet."""
+    result = await client.call_tool("view_generation", call)
+    assert not result.is_error, result.content
+    assert [block.type for block in result.content] == ["text", "image"]
+    assert result.content[1].mime_type == "image/jpeg"
+    return json.loads(text_of(result)), Image.open(io.BytesIO(base64.b64decode(result.content[1].data)))
+
+
+async def test_a_job_can_be_seen_at_one_look(connect: Connect, workspace: Path) -> None:
+    """Every scene of the plan that wants a picture has its frame, made or not; the picture fits a model's eyes."""
+    async with connect() as client:
+        empty, _ = await seen(client, job_id="job-1")
+        await client.call_tool(
+            "generate_from_creative_plan", {"job_id": "job-1", "only": ["SC_02"], "provider": "local"}
+        )
+        before = lying_in(workspace)
+        half, sheet = await seen(client, job_id="job-1")
+        _, smaller = await seen(client, job_id="job-1", max_px=600)
+        assert lying_in(workspace) == before
+    assert (empty["missing"], half["missing"]) == (["SC_01", "SC_02"], ["SC_01"])
+    assert (half["page"], half["pages"]) == (1, 1)
+    assert max(sheet.size) <= 1568
+    assert max(smaller.size) <= 600
+
+
+async def test_a_sheet_that_cannot_be_is_refused(connect: Connect, workspace: Path) -> None:
+    """No such job, nothing in it, no such page, or a picture named as well."""
+    (workspace / "jobs" / "bare").mkdir()
+    wanted = [
+        ({"job_id": "nobody"}, "job_missing"),
+        ({"job_id": "../x"}, "job_id_bad"),
+        ({"job_id": "bare"}, "sheet_nothing"),
+        ({"job_id": "job-1", "index": 2}, "sheet_no_page"),
+        ({"job_id": "job-1", "path": "a.png"}, "view_which"),
+    ]
+    async with connect() as client:
+        for arguments, key in wanted:
+            assert refused(await client.call_tool("view_generation", arguments))["key"] == key
 
 
 async def test_models_are_told_with_price_limits_and_key(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:

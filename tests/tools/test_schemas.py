@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import validate
 from mcp.client import Client
 
 from hoasi.server import INSTRUCTIONS, build
@@ -15,8 +16,12 @@ from hoasi.tools import REGISTRY, model_visible_bytes, snapshot, tools
 from hoasi.tools.__main__ import main, stale, write
 
 SCHEMAS = Path(__file__).parents[2] / "schemas" / "tools"
-VISIBLE_BYTES = 11_951
+VISIBLE_BYTES = 11_945
 """Today's size. Lower it when it falls; raise it only on purpose: 14 tools must fit into 12,000."""
+
+SAFETY = {"no_faces": True, "resubmit": True, "wait_seconds": 0, "seed": 7, "minor": True}
+NEEDED = {"prompt": "x", "images": ["a.png"], "avatar_id": "lan"}
+NEEDED |= dict.fromkeys(("source", "face", "video", "audio"), "a.png")
 
 
 def schema(name: str) -> dict[str, Any]:
@@ -65,10 +70,22 @@ def test_every_tool_explains_itself_and_takes_nothing_unknown(name: str) -> None
     """A description, typed flat parameters, no unknown ones, and an output schema unless it shows a picture."""
     told = schema(name)
     assert 40 <= len(told["description"]) <= 400
-    assert told["inputSchema"]["additionalProperties"] is False
     assert all("type" in field for field in told["inputSchema"]["properties"].values())
+    assert all("items" in field for field in told["inputSchema"]["properties"].values() if field["type"] == "array")
     assert "$ref" not in json.dumps(told["inputSchema"])
     assert ("outputSchema" in told) == (name != "view_generation")
+
+
+@pytest.mark.parametrize("name", REGISTRY)
+def test_a_client_that_holds_to_the_schema_can_send_everything(name: str) -> None:
+    """A schema is closed when it names all that is taken; where generate_image tells the rest, it lets that through."""
+    (tool,) = [tool for tool in tools() if tool.name == name]
+    told = schema(name)["inputSchema"]
+    unnamed = tool.record.model_fields.keys() - told["properties"].keys()
+    assert ("additionalProperties" not in told) == bool(unnamed)
+    assert unnamed <= schema("generate_image")["inputSchema"]["properties"].keys()
+    if SAFETY.keys() <= tool.record.model_fields.keys():
+        validate({**{field: NEEDED[field] for field in told.get("required", ())}, **SAFETY}, told)
 
 
 @pytest.mark.parametrize("name", REGISTRY)

@@ -1,150 +1,266 @@
-"""Skills (SEP-2640): the folders that ship with us, listed, described and read, each byte as it lies on disk."""
+"""What the skills tell agents: by the Agent Skills rules, true in every name and price, and working as shown."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-from collections.abc import AsyncIterator
+import json
+import re
+import shutil
+import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import inputs
 import pytest
+import skills
+import typer
+from anyio import to_thread
+from jsonschema import Draft202012Validator
 from mcp.client import Client
-from mcp.server.mcpserver import MCPServer
-from mcp.shared.exceptions import MCPError
-from mcp.types import Request, RequestParams, Result
-from pydantic import ConfigDict
-from tooling import Connect
+from skills_ref import validate
+from typer.testing import CliRunner
 
-from hoasi.extensions.skills import ID, Skills, skills_dir
+from calls import person
+from hoasi.catalogue import PROVIDERS, every_card
+from hoasi.cli.app import app
+from hoasi.comfy.styles import Style
+from hoasi.messages import catalogue
+from hoasi.sandbox import Sandbox, serving_in_thread
 from hoasi.server import build
+from hoasi.tools import snapshot, tools
 
-pytestmark = pytest.mark.anyio
-
-TREE = Path(__file__).parents[2] / "skills"
-OURS = sorted(path.parent.name for path in TREE.glob("*/SKILL.md"))
-
-
-class Anything(Result):
-    """Whatever is answered."""
-
-    model_config = ConfigDict(extra="allow")
-
-
-class OfUri(RequestParams):
-    """What a question is about."""
-
-    uri: str | None = None
-    cursor: str | None = None
+SHOWN = {tool.name: snapshot(tool) for tool in tools()}
+NEXT = {"asset-semantic-extractor"}
+"""Skills of other teams that ours hand over to."""
+FLAGS = {"ai_generated", "ai_image", "ai-generated", "ai-image", "ai_video", "ai-video"}
+"""What a creative plan says of a scene."""
+CHOICES = re.compile(r"[a-z_]+: ([a-z0-9_, +-]+)")
+UNIT = {"một ảnh": "image", "một giây": "second", "một megapixel": "megapixel", "": "free"}
+PAGES = pytest.mark.parametrize("page", skills.PAGES, ids=skills.name_of)
+FOLDERS = pytest.mark.parametrize("folder", skills.FOLDERS, ids=lambda folder: folder.name)
 
 
-async def ask(client: Client, method: str, **params: Any) -> dict[str, Any]:
-    """The answer to a question of the extension, as it came."""
-    request = Request[OfUri, str](method=method, params=OfUri(**params))
-    return (await client.session.send_request(request, Anything)).model_dump(by_alias=True, exclude_none=True)
+# ---------------------------------------------------------------------- the rules of Agent Skills
 
 
-async def content(client: Client, uri: str) -> bytes:
-    """A resource's bytes."""
-    (one,) = (await client.read_resource(uri)).contents
-    return one.text.encode() if hasattr(one, "text") else base64.b64decode(one.blob)
+def test_there_is_one_skill_a_job_to_be_done() -> None:
+    """Six skills; the path that the pipeline documents holds a script and no second skill."""
+    names = {"fal-image-generator", "face-swap", "video-clips", "avatars", "image-styles", "image-edit"}
+    assert {folder.name for folder in skills.FOLDERS} == names
+    assert not (skills.ROOT / "skills" / "fal_image_generator" / "SKILL.md").exists()
+
+
+@FOLDERS
+def test_a_skill_is_valid(folder: Path) -> None:
+    """Name, description and the rest are as the validator of agentskills.io wants them; the page is short."""
+    assert validate(folder) == []
+    assert len(skills.text_of(folder / "SKILL.md").splitlines()) < 500
+
+
+def test_the_skill_of_the_whole_tree_is_valid(tmp_path: Path) -> None:
+    """Whoever clones the tree as the skill `hoasi` gets a valid one that leads to all others."""
+    (tmp_path / "hoasi").mkdir()
+    shutil.copy(skills.ROOT / "SKILL.md", tmp_path / "hoasi")
+    assert validate(tmp_path / "hoasi") == []
+    text = skills.text_of(skills.ROOT / "SKILL.md")
+    assert all(f"(skills/{folder.name}/SKILL.md)" in text for folder in skills.FOLDERS)
+
+
+@FOLDERS
+def test_a_skill_says_all_that_an_agent_must_know(folder: Path) -> None:
+    """When, price with its day, consent, unknown payments, files, the next step; in Vietnamese with diacritics."""
+    text = skills.text_of(folder / "SKILL.md")
+    for word in ("## Khi nào dùng", "ước tính", "2026-", "đồng ý", "unknown", "resolve", "jobs/", *NEXT):
+        assert word in text or (word == "resolve" and "--attach" in text), word
+    assert "Dùng khi" in text.split("---")[1]
+
+
+@PAGES
+def test_links_lead_to_files(page: Path) -> None:
+    """No link of a page is dead."""
+    links = re.findall(r"\]\(([^)]+)\)", skills.text_of(page))
+    assert [link for link in links if not (page.parent / link).is_file()] == []
+
+
+# ---------------------------------------------------------------------- every name exists
+
+
+def named(schema: Any) -> Iterator[str]:
+    """Parameters and values of a JSON schema, however deep."""
+    if isinstance(schema, dict):
+        yield from schema.get("properties", {})
+        yield from (value for value in schema.get("enum", ()) if isinstance(value, str))
+        schema = schema.values()
+    if isinstance(schema, list | type({}.values())):
+        for part in schema:
+            yield from named(part)
+
+
+def options(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], set[str]]]:
+    """Every command with the names of its options, the shared ones among them."""
+    own = {name for param in group.params for name in param.opts}
+    yield path, own | {"--workspace", "--env-file", "--json", "--lang"}
+    for name, command in getattr(group, "commands", {}).items():
+        yield from options(command, (*path, name))
+
+
+OPTIONS = dict(options(typer.main.get_command(app)))
+PRESETS = SHOWN["edit_image"]["inputSchema"]["properties"]["choices"]["description"]
+WORDS = {
+    *SHOWN,
+    *(name for tool in SHOWN.values() for name in named([tool["inputSchema"], tool.get("outputSchema")])),
+    *(word.strip() for found in CHOICES.findall(PRESETS) for word in re.split("[,+]", found)),
+    *SHOWN["generate_image"]["inputSchema"]["properties"]["style"]["examples"],
+    *(card.id for card in every_card()),
+    *PROVIDERS,
+    *Style.model_fields,
+    *(key.split(".")[1] for key in catalogue("vi") if key.startswith("error.")),
+    *tomllib.loads((skills.ROOT / "src/hoasi/prompts/create_avatar.toml").read_text("utf-8"))["angles"],
+    *(folder.name for folder in skills.FOLDERS),
+    *(value for card in every_card() for option in card.options.values() for value in option.choices),
+    *NEXT,
+    *FLAGS,
+    "skipped_existing",
+    "unknown",
+    "auto",
+    "asset_requirements",
+}
+ENVIRONMENT = set(re.findall(r"[A-Z][A-Z0-9_]{3,}", (skills.ROOT / "env.example").read_text("utf-8")))
+PLACES = r"(jobs|avatars|resources|input|tools)/"
+FILES = r"[\w.<>]+\.(toml|png|md|env|safetensors|json)|\.env|\.safetensors"
+LITERAL = r"<<<image_\d>>>|<clip_id>|\d+|[_=-]"
+
+
+def is_command(words: list[str]) -> bool:
+    """Whether these words after `hoasi` name a command and options that it has."""
+    is_group = any(path[:1] == tuple(words[:1]) and len(path) == 2 for path in OPTIONS)
+    path = tuple(words[: 2 if is_group else 1])
+    return path in OPTIONS and {word for word in words if word.startswith("--")} <= OPTIONS[path]
+
+
+def is_known(span: str, page: Path) -> bool:
+    """Whether a code span names something that exists."""
+    first, *more = span.split()
+    if first == "hoasi":
+        return is_command(more)
+    if first.startswith("--"):
+        return first in set().union(*OPTIONS.values())
+    if re.fullmatch(r"[A-Z][A-Z0-9_]+(=.+)?", span):
+        return span.partition("=")[0] in ENVIRONMENT
+    is_file = (page.parent / span).exists() or (skills.ROOT / span).exists()
+    is_place = re.match(PLACES, span) or re.fullmatch(f"{FILES}|{LITERAL}", span)
+    return is_file or bool(is_place) or span.removeprefix("lan#") in WORDS
+
+
+@PAGES
+def test_every_code_span_names_something_that_exists(page: Path) -> None:
+    """Tools, parameters, values, commands, options, models, variables: no page names one that is not there."""
+    assert [span for span in skills.spans(skills.text_of(page)) if not is_known(span, page)] == []
+
+
+@PAGES
+def test_every_shown_call_fits_its_tool(page: Path) -> None:
+    """A tool call can be sent as it stands there."""
+    for call in skills.calls(skills.text_of(page)):
+        assert call.keys() == {"name", "arguments"}
+        Draft202012Validator(SHOWN[call["name"]]["inputSchema"]).validate(call["arguments"])
+
+
+@PAGES
+def test_every_price_is_the_cards(page: Path) -> None:
+    """A price stands with its unit and the day it was read, all as in the catalogue."""
+    text = skills.text_of(page)
+    rows = skills.prices(text)
+    assert len(rows) == len(re.findall(r"^\|.*\| \d{4}-\d\d-\d\d \|$", text, re.MULTILINE))
+    cards = {card.id: card for card in every_card()}
+    for model, usd, unit, read in rows:
+        price = cards[model].price
+        assert price is not None
+        assert usd in {price.usd, *price.by.values(), *(rate.usd for rate in price.rates)}, model
+        assert (UNIT[unit], read) == (price.unit, price.read.isoformat()), model
+
+
+# ---------------------------------------------------------------------- every command and call works
+
+PERSONS = {"nguoi_mau.jpg", "khuon_mat.jpg", "lan_1.jpg", "lan_2.jpg"}
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """One skill with every kind of file, and two folders that are none."""
-    metadata = "  since: 2026-01-31\n  ok: yes\n  size: 3\n  on: true\n"
-    head = f"---\nname: drawing\ndescription: Draw.\nmetadata:\n{metadata}---\n# \u00ea\n"
-    skill = tmp_path / "skills" / "drawing"
-    for path, data in {
-        "SKILL.md": head.encode(),
-        "references/deep/more.md": b"more\r\n",
-        "assets/dot.bin": b"\xff\x00\xfe",
-        "scripts/__pycache__/x.pyc": b"x",
-        ".hidden": b"x",
-    }.items():
-        (skill / path).parent.mkdir(parents=True, exist_ok=True)
-        (skill / path).write_bytes(data)
-    (tmp_path / "skills" / "no_skill").mkdir()
-    (tmp_path / "secret.md").write_text("not for you", encoding="utf-8")
-    return tmp_path / "skills"
+async def shelf(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A workspace with everything that the pages name as an input."""
+    folder = workspace / "jobs" / "job-1" / "input" / "reference"
+    folder.mkdir(parents=True)
+    for name in PERSONS:
+        person(folder / name, colour={"lan_1.jpg": "blue", "khuon_mat.jpg": "green"}.get(name, "red"))
+    for name in ("canh.jpg", "ao.jpg", "a.jpg", "b.jpg"):
+        inputs.garment(folder, name.replace("jpg", "png"), shade=len(name) * 9)
+        (folder / name.replace("jpg", "png")).rename(folder / name)
+    await inputs.clip(folder, "nguoi_noi.mp4", duration_s=5.0)
+    inputs.sound(folder, "giong_doc.wav", duration_s=3.0)
+    source = workspace / "jobs" / "job-1" / "source"
+    (source / "vds.md").write_text("# 4. Style DNA\nsoft morning light\n", encoding="utf-8")
+    (source / "image_prompts.toml").write_text('[[prompts]]\nscene_id = "SC_09"\nprompt = "a cup"\n', encoding="utf-8")
+    (workspace / ".env").touch()
+    monkeypatch.chdir(workspace)
+    return workspace
 
 
 @pytest.fixture
-async def client(folder: Path, era: str) -> AsyncIterator[Client]:
-    """A client of a server with that folder."""
-    skills = Skills(folder)
-    server = MCPServer("test", extensions=[skills])
-    server.middleware.append(skills.shelving(server))
-    async with Client(server, mode=era) as connected:
-        yield connected
+def street(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Every provider is the sandbox, and looked at as often as it is quick: a real clip is left alone for a minute."""
+    monkeypatch.setattr("hoasi.pace.Schedule.wait_s", lambda _schedule, _elapsed_s: 0.05)
+    with serving_in_thread(Sandbox(latency_s=0.02)) as url:
+        monkeypatch.setenv("HOASI_SANDBOX", url)
+        yield
 
 
-def test_every_skill_of_the_tree_is_found() -> None:
-    """In a source tree the skills are those at its top; a wheel carries them inside the package."""
-    assert skills_dir().resolve() == TREE
-    assert "fal-image-generator" in OURS
+def filled(text: str, made: str) -> str:
+    """A shown text with our job and the latest result in it."""
+    return re.sub(r"<(clip|picture)_id>", made, text.replace("<job_id>", "job-1"))
 
 
-async def test_every_skill_that_ships_is_served(connect: Connect, era: str) -> None:
-    """Listed with its head; every file read back has the digest and size that were told; the name is the folder's."""
-    async with connect() as client:
-        listed = await ask(client, "skills/list")
-        assert [skill["frontmatter"]["name"] for skill in listed["skills"]] == OURS
-        assert ("ttlMs" in listed, "cacheScope" in listed) == ((era != "legacy"),) * 2
-        for skill in listed["skills"]:
-            assert skill["uri"] == f"skill://{skill['frontmatter']['name']}/SKILL.md"
-            assert skill["frontmatter"]["description"]
-            assert skill["uri"] in {file["uri"] for file in skill["resources"]}
-            for file in skill["resources"]:
-                data = await content(client, file["uri"])
-                assert (f"sha256:{hashlib.sha256(data).hexdigest()}", len(data)) == (file["digest"], file["size"])
-        resources = {one.uri: one for one in (await client.list_resources()).resources}
-        head = resources[f"skill://{OURS[0]}/SKILL.md"]
-        assert (head.name, head.mime_type) == (OURS[0], "text/markdown")
-        assert head.description == listed["skills"][0]["frontmatter"]["description"]
+def made_by(answer: dict[str, Any], before: str) -> str:
+    """The id of what was just made, else what was made before."""
+    done = [entry["id"] for entry in answer["generations"] if entry["state"] in {"succeeded", "skipped_existing"}]
+    return done[-1] if done else before
 
 
-async def test_a_folder_is_read_level_by_level(client: Client) -> None:
-    """Folders say that they are; a file, an unknown skill and the world outside are no folders of a skill."""
-    top = (await ask(client, "resources/directory/read", uri="skill://drawing"))["resources"]
-    assert {one["uri"]: one["mimeType"] for one in top} == {
-        "skill://drawing/SKILL.md": "text/markdown",
-        "skill://drawing/assets": "inode/directory",
-        "skill://drawing/references": "inode/directory",
-    }
-    below = (await ask(client, "resources/directory/read", uri="skill://drawing/references/"))["resources"]
-    assert [one["uri"] for one in below] == ["skill://drawing/references/deep"]
-    for uri in ("skill://drawing/SKILL.md", "skill://nobody", "skill://drawing/..", "skill://drawing/assets/../.."):
-        with pytest.raises(MCPError) as refusal:
-            await ask(client, "resources/directory/read", uri=uri)
-        assert refusal.value.error.code == -32602
+def typed(words: list[str]) -> dict[str, Any]:
+    """What a command answers when somebody types it."""
+    program, *rest = words
+    if program == "python":
+        script, *rest = rest
+        assert (skills.ROOT / script).is_file(), script
+    result = CliRunner().invoke(app, [*rest, "--json"])
+    assert result.exit_code == 0, (words, result.stdout)
+    answer: dict[str, Any] = json.loads(result.stdout)
+    return answer
 
 
-async def test_only_the_files_of_a_skill_can_be_read(client: Client) -> None:
-    """Bytes come as bytes; what is hidden, cached or outside is not there."""
-    assert await content(client, "skill://drawing/assets/dot.bin") == b"\xff\x00\xfe"
-    assert await content(client, "skill://drawing/references/deep/more.md") == b"more\r\n"
-    for path in (".hidden", "scripts/__pycache__/x.pyc", "../../secret.md", "..%2f..%2fsecret.md"):
-        with pytest.raises(MCPError):
-            await client.read_resource(f"skill://drawing/{path}")
+async def sent(root: Path, calls: list[dict[str, Any]], made: str) -> list[str]:
+    """Send the calls one after the other; what was refused."""
+    refused = []
+    async with Client(build(root)) as client:
+        for call in calls:
+            result = await client.call_tool(call["name"], json.loads(filled(json.dumps(call["arguments"]), made)))
+            told = result.structured_content or {}
+            made = made_by({"generations": [], **told}, made)
+            refused += [f"{call}: {result.content}"] if result.is_error else []
+    return refused
 
 
-async def test_one_skill_is_asked_for_by_its_address(client: Client) -> None:
-    """The entry of the list; its head as YAML 1.2 reads it; an unknown address is an error."""
-    (listed,) = (await ask(client, "skills/list"))["skills"]
-    got = await ask(client, "skills/get", uri="skill://drawing/SKILL.md")
-    assert got["skill"] == listed
-    assert listed["frontmatter"]["metadata"] == {"since": "2026-01-31", "ok": "yes", "size": 3, "on": True}
-    for method, params in (("skills/get", {"uri": "skill://nobody/SKILL.md"}), ("skills/list", {"cursor": "next"})):
-        with pytest.raises(MCPError) as refusal:
-            await ask(client, method, **params)
-        assert refusal.value.error.code == -32602
+@pytest.mark.anyio
+@FOLDERS
+async def test_what_a_skill_shows_works(folder: Path, shelf: Path, street: None) -> None:
+    """Against the sandbox: its commands, typed one after the other; then its tool calls, of which none is refused.
 
-
-async def test_clients_are_told_which_extensions_there_are(workspace: Path) -> None:
-    """Who asks what the server can do learns of skills, that folders can be read, and of tasks."""
-    async with Client(build(workspace), mode="auto") as client:
-        told = client.server_capabilities.extensions or {}
-    assert told[ID] == {"directoryRead": True}
-    assert told["io.modelcontextprotocol/tasks"] == {}
+    Afterwards every file and folder that the page promises is there.
+    """
+    text, made = skills.text_of(folder / "SKILL.md"), ""
+    for words in skills.commands(text):
+        answer = await to_thread.run_sync(typed, [filled(word, made) for word in words])
+        made = made_by(answer, made)
+    assert made
+    assert await sent(shelf, skills.calls(text), made) == []
+    places = [filled(span, made) for span in skills.spans(text) if re.match("(jobs|avatars|resources)/.", span)]
+    assert [place for place in places if "<" not in place and not (shelf / place).exists()] == []

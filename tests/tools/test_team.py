@@ -129,6 +129,9 @@ async def test_every_token_has_its_own_workspace(
         listed = told(await agent.call_tool("list_generations", {}))
         assert [entry["id"] for entry in listed["generations"]] == [made["lan"]]
         assert refused(await agent.call_tool("get_generations", {"ids": [made["mai"]]}))["key"] == "generation_unknown"
+        with pytest.raises(MCPError, match=made["mai"]):
+            await agent.read_resource(f"hoasi://generations/{made['mai']}")
+        assert (await agent.read_resource(f"hoasi://generations/{made['lan']}")).contents
         outside = {"prompt": "x", "images": [str(tmp_path / "mai" / "a.png")]}
         assert refused(await agent.call_tool("edit_image", outside))["key"] == "path_outside"
     assert sandbox.stats()["submissions"] == 2

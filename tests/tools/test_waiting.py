@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -9,10 +12,13 @@ import pytest
 from mcp.client import Client
 from tooling import Connect, let_go, submitted, told, until
 
+from hoasi.answers import Progress
+from hoasi.catalogue import load
 from hoasi.sandbox import Sandbox
 from hoasi.settings import Settings
 from hoasi.tools import _waiting
 from hoasi.tools._client import ANYBODY, PATIENCE, patience_s
+from hoasi.tools._waiting import _phase
 
 pytestmark = pytest.mark.anyio
 
@@ -126,6 +132,93 @@ async def test_progress_is_told_at_once_and_grows(
     assert numbers == sorted(set(numbers))
     assert {total for _, total, _ in heard} == {3}
     assert all("/3" in (words or "") or "3 mục" in (words or "") for _, _, words in heard)
+    assert all("3 ảnh" in (words or "") for _, _, words in heard)
+
+
+@pytest.mark.parametrize(
+    ("counts", "phase"),
+    [
+        ({"queued": 3}, "queued"),
+        ({"queued": 2, "working": 1}, "working"),
+        ({"working": 2, "done": 1}, "working"),
+        ({"working": 2, "fetching": 1, "done": 1}, "working"),
+        ({"working": 1, "fetching": 1, "queued": 1, "done": 1}, "working"),
+        ({"working": 2, "fetching": 2, "done": 1}, "fetching"),
+        ({"done": 2, "failed": 1}, "working"),
+    ],
+)
+def test_the_phase_is_where_most_would_say_it_stands(counts: dict[str, int], phase: str) -> None:
+    """In a line while all wait; on the way home once nothing else is left to do; else at work."""
+    numbers = {"total": 3, "done": 0, "failed": 0, "working": 0, "queued": 0, **counts}
+    assert _phase(Progress(**numbers)) == phase
+
+
+async def test_what_is_made_is_counted_by_kind(connect: Connect, sandbox: Sandbox) -> None:
+    """Several pictures of one request count as so many."""
+    heard: list[str] = []
+
+    async def hear(progress: float, total: float | None, message: str | None) -> None:
+        heard.append(message or "")
+
+    async with connect() as client:
+        call = {"prompt": "a kite", "num_images": 4}
+        told(await client.call_tool("generate_image", call, progress_callback=hear))
+    assert "4 ảnh" in heard[0]
+
+
+# ---------------------------------------------------------------------- how long it takes
+
+
+async def test_a_handle_says_how_long_it_usually_takes_here(
+    connect: Connect, workspace: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The card's word until three results are known, then their median; the pause is what is left, 5 to 60 s."""
+    monkeypatch.setenv("HOASI_WAIT_SECONDS", "0")
+    monkeypatch.setenv("HOASI_FAL_CONCURRENCY", "8")
+    card = next(card.typical_s for card in load("fal").cards if card.id == "fal-ai/nano-banana")
+    sandbox.change(latency_s=600)
+
+    async def handle(client: Client, number: int) -> dict[str, Any]:
+        reply = told(await client.call_tool("generate_image", {"prompt": f"a kite {number}"}))
+        await submitted(sandbox, number)
+        (entry,) = told(await client.call_tool("get_generations", {"ids": [reply["generations"][0]["id"]]}))[
+            "generations"
+        ]
+        return {**reply, **entry}
+
+    async with connect() as client:
+        ids = []
+        for number in (1, 2, 3):
+            reply = await handle(client, number)
+            ids.append(reply["id"])
+            assert reply["expected_seconds"] == card
+            assert 5.0 <= reply["poll_after_seconds"] <= card
+        let_go(sandbox)
+        await client.call_tool("get_generations", {"ids": ids, "wait_seconds": 20})
+        for number, seconds in ((1, 20.0), (2, 31.0), (3, 500.0)):
+            lasted(workspace, f"a kite {number}", seconds)
+        sandbox.change(latency_s=600)
+        reply = await handle(client, 4)
+        assert reply["expected_seconds"] == 31.0
+        assert 25.0 < reply["poll_after_seconds"] <= 31.0
+        began(workspace, "a kite 4", seconds_ago=20.0)
+        again = told(await client.call_tool("get_generations", {"ids": [reply["id"]]}))
+        assert again["generations"][0]["expected_seconds"] == 31.0
+        assert 5.0 <= again["poll_after_seconds"] <= 11.0
+
+
+def lasted(workspace: Path, prompt: str, seconds: float) -> None:
+    """As if it had taken so long."""
+    with closing(sqlite3.connect(workspace / ".hoasi" / "ledger.db")) as db, db:
+        db.execute("UPDATE generation SET duration_s=? WHERE planned LIKE ?", (seconds, f"%{prompt}%"))
+
+
+def began(workspace: Path, prompt: str, *, seconds_ago: float) -> None:
+    """As if it had been sent so long ago."""
+    with closing(sqlite3.connect(workspace / ".hoasi" / "ledger.db")) as db, db:
+        db.execute(
+            "UPDATE generation SET submitted_at=submitted_at-? WHERE planned LIKE ?", (seconds_ago, f"%{prompt}%")
+        )
 
 
 async def test_silence_never_lasts_longer_than_a_heartbeat(
@@ -195,6 +288,8 @@ def wait_of(settings: Settings, client: str, wanted: float | None = None, *, wan
         ("opencode", 50, 240),
         ("gemini-cli-mcp-client", 240, 240),
         ("GitHub Copilot for JetBrains", 25, 25),
+        ("claude-ai", 45, 45),
+        ("Visual Studio Code", 45, 45),
         ("somebody", 45, 45),
         ("", 45, 45),
     ],

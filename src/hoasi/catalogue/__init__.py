@@ -135,6 +135,8 @@ class Card(Record):
     """It must not be looked at more often than this."""
     references: int = 0
     needs_references: bool = False
+    mask: Literal["white", "transparent"] = "white"
+    """What of a mask is painted anew, as the model reads it."""
     edit: str | None = None
     max_images: int = 1
     max_pixels_together: int | None = None

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from hoasi.answers import Reply
 from hoasi.cli import (
     avatar,
     clips,
@@ -24,12 +26,14 @@ from hoasi.cli import (
     push,
     serve,
     settle,
+    sheet,
     show,
     styles,
     swap,
     token,
     visuals,
 )
+from hoasi.cli.answer import Answer
 from hoasi.cli.frame import Command, Group, Root, call_of, refuse_silence
 
 app = typer.Typer(name="hoasi", cls=Root, help="help.hoasi", add_completion=False, invoke_without_command=True)
@@ -60,6 +64,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "lip-sync": clips.lip_sync,
     "list": show.list_,
     "show": show.show,
+    "sheet": sheet.sheet,
     "resume": settle.resume,
     "cancel": settle.cancel,
     "models": models.models,
@@ -129,9 +134,14 @@ def shared(
     lang: Annotated[
         str | None, typer.Option("--lang", help="help.lang", metavar="vi|en", rich_help_panel=SHARED)
     ] = None,
+    tells_version: Annotated[bool, typer.Option("--version", help="help.version")] = False,
 ) -> None:
-    """What every command takes, before or after its name."""
+    """What every command takes, before or after its name. Who asks for the version gets that and nothing else."""
     context.obj = replace(call_of(context), workspace=workspace, env_file=env_file, as_json=as_json, lang=lang)
+    if tells_version:
+        number = version("hoasi")
+        call_of(context).screen.tell(Answer(Reply(message=f"hoasi {number}"), facts={"version": number}))
+        raise typer.Exit
     refuse_silence(context)
 
 

@@ -28,7 +28,7 @@ def video(
         Text, option("--motion-video", key="make.motion_video", metavar="FILE", panel=INPUT)
     ] = None,
     duration_s: Annotated[float | None, option("--duration", key="make.duration", metavar="SECONDS")] = None,
-    mode: Annotated[Text, option("--mode", key="make.mode", metavar="std|pro")] = None,
+    mode: Annotated[Text, option("--mode", key="make.mode", metavar="std|pro|4k")] = None,
     sound: Annotated[bool | None, option("--sound/--no-sound", key="make.sound")] = None,
     aspect_ratio: Annotated[Text, option("--aspect-ratio", key="make.clip_ratio", metavar="W:H")] = None,
     resolution: Annotated[Text, option("--resolution", key="make.clip_resolution")] = None,

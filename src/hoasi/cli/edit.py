@@ -21,6 +21,7 @@ def edit(
     *,
     images: Annotated[list[str], typer.Argument(help="help.make.images", metavar="IMAGE")],
     prompt: Annotated[Text, option("--prompt", key="make.edit_prompt", panel=INPUT)] = None,
+    mask: Annotated[Text, option("--mask", key="make.mask", metavar="FILE", panel=INPUT)] = None,
     preset: Annotated[Text, option("--preset", key="make.preset", metavar="NAME", panel=INPUT)] = None,
     choices: Annotated[Texts, option("--choice", key="make.choice", metavar="A,B", panel=INPUT)] = None,
     style_tags: Annotated[Texts, option("--style-tags", key="make.style_tags", metavar="A,B", panel=INPUT)] = None,
@@ -34,6 +35,9 @@ def edit(
     num_images: Annotated[int | None, option("--num-images", key="make.num_images", metavar="N")] = None,
     resolution: Annotated[Text, option("--resolution", key="make.resolution")] = None,
     aspect_ratio: Annotated[Text, option("--aspect-ratio", key="make.aspect_ratio", metavar="W:H")] = None,
+    loras: Annotated[Texts, option("--lora", key="styles.lora", metavar="NAME[:W][@URL]")] = None,
+    film_lora: Annotated[Text, option("--film-lora", key="styles.film", metavar="NAME[:W][@URL]")] = None,
+    options: Annotated[Texts, option("--option", key="styles.option", metavar="NAME=VALUE")] = None,
     provider: making.Provider = None,
     model: making.Model = None,
     seed: making.Seed = None,
@@ -52,6 +56,7 @@ def edit(
     given = dict(locals())
     call = call_of(context)
     root = call.settings().workspace
+    given["mask"] = mask if mask is None else making.input_of(mask, root)
     return making.run(call, _edit(given, tuple(making.input_of(name, root) for name in images)), given)
 
 
@@ -59,7 +64,7 @@ def _edit(given: dict[str, Any], images: tuple[str, ...]) -> Any:
     """The edit that is meant, of what was said."""
     from hoasi.workflows import editing
 
-    names = ("prompt", "season", "gender", "platform", "direction", "intensity", "keep_background", "avatar")
+    names = ("prompt", "season", "gender", "platform", "direction", "intensity", "keep_background", "avatar", "mask")
     more = ("num_images", "resolution", "aspect_ratio", "provider", "model", "seed", "scene_id")
     said = {name: given[name] for name in (*names, *more) if given[name] is not None and given[name] is not False}
     lists = {name: listed(given[name]) for name in ("choices", "style_tags") if given[name]}

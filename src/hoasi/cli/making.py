@@ -10,7 +10,7 @@ import typer
 from typer.models import OptionInfo
 
 from hoasi.cli.answer import Answer
-from hoasi.cli.words import check_numbers, located, references
+from hoasi.cli.words import check_numbers, located, loras, options, references
 from hoasi.errors import WrongInput
 
 if TYPE_CHECKING:
@@ -80,6 +80,8 @@ def asked(call: Call, work: Workflow, given: Mapping[str, Any]) -> Ask:
         raise WrongInput("usage_consent")
     folder = located(given["output_dir"], call.settings().workspace)
     shared: dict[str, Any] = {name: given[name] for name in _SHARED}
+    shared["loras"] = loras(given.get("loras"), given.get("film_lora"))
+    shared["options"] = options(given.get("options"))
     return Ask(requests=work.requests(), by="cli", client="hoasi", output_dir=folder, **shared)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -69,6 +69,8 @@ def show(
     ids: Annotated[list[str], typer.Argument(help="help.show_ids", metavar="ID")],
 ) -> Answer:
     """Everything about some generations."""
+    from hoasi import replies
+
     studio = call_of(context).studio()
     found = studio.generations(ids)
     reply = studio.show(ids).model_copy(update={"message": say("cli.list.count", count=len(ids)), "next": ""})
@@ -76,30 +78,7 @@ def show(
         Sheet(("", ""), _facts(entry, generation), title=generation.id)
         for entry, generation in zip(reply.generations, found, strict=True)
     )
-    return Answer(reply, sheets=sheets, facts={"details": [_details(generation) for generation in found]})
-
-
-def _details(generation: Generation) -> dict[str, Any]:
-    """What the ledger knows beyond the reply's entry, for programs."""
-    planned = generation.planned
-    return {
-        "id": generation.id,
-        "job_id": planned.job_id,
-        "attempt": generation.attempt,
-        "prompt": planned.prompt,
-        "parameters": planned.parameters,
-        "seed_is_sent": planned.seed_is_sent,
-        "fingerprint": planned.fingerprint,
-        "references": [item.model_dump(mode="json") for item in planned.inputs],
-        "artifacts": [artifact.model_dump(mode="json") for artifact in generation.artifacts],
-        "request_id": _receipt(generation),
-        "copy_of": generation.copy_of,
-        "created_at": iso(generation.created_at),
-        "submitted_at": iso(generation.submitted_at) if generation.submitted_at else None,
-        "finished_at": iso(generation.finished_at) if generation.finished_at else None,
-        "duration_s": generation.duration_s,
-        "log": planned.log_path,
-    }
+    return Answer(reply, sheets=sheets, facts={"details": [replies.details(generation) for generation in found]})
 
 
 def _cost(entry: Entry) -> str:
@@ -107,12 +86,6 @@ def _cost(entry: Entry) -> str:
     if entry.cost_usd is None:
         return say("cli.show.estimate", cost=money(entry.estimate_usd))
     return money(entry.cost_usd)
-
-
-def _receipt(generation: Generation) -> str | None:
-    """The provider's own name of the request, to find it on its pages."""
-    handle = generation.handle or {}
-    return next((str(handle[name]) for name in ("request_id", "task_id", "id") if handle.get(name)), None)
 
 
 def _facts(entry: Entry, generation: Generation) -> tuple[tuple[str, str], ...]:
@@ -136,7 +109,7 @@ def _facts(entry: Entry, generation: Generation) -> tuple[tuple[str, str], ...]:
         ),
         "notes": "\n".join(entry.notes),
         "error": error and f"{error.message} {error.fix} [{error.key}] {error.detail}",
-        "receipt": _receipt(generation),
+        "receipt": generation.receipt,
         "times": " > ".join(iso(at) for at in times if at),
         "copy_of": generation.copy_of,
         "log": planned.log_path,

@@ -21,8 +21,8 @@ from hoasi.errors import HoasiError, WrongInput
 from hoasi.extensions.tasks import Request, Wire, created
 from hoasi.records import State
 from hoasi.tools import MAKES, REGISTRY
-from hoasi.tools._results import answer, refusal
-from hoasi.tools._waiting import begun_only, in_words
+from hoasi.tools._results import linked, refusal
+from hoasi.tools._waiting import begun_only, in_words, what_of
 
 if TYPE_CHECKING:
     from hoasi.answers import Reply
@@ -128,9 +128,9 @@ def _record(tool: str) -> type[Making]:
 def _answer(task: Task, studio: Studio, reply: Reply) -> CallToolResult:
     """What the tool would answer now."""
     try:
-        return answer(_record(task.tool).model_validate(task.arguments).told(studio, reply))
+        return linked(_record(task.tool).model_validate(task.arguments).told(studio, reply))
     except (ImportError, ValidationError):  # another version of ours took this call: then without the tool's own words
-        return answer(reply)
+        return linked(reply)
     except HoasiError as error:
         return refusal(error)
 
@@ -159,7 +159,8 @@ def _wire(task: Task, **more: Any) -> dict[str, Any]:
 
 def _working(task: Task, studio: Studio) -> dict[str, Any]:
     """With its progress in words, and when to look again."""
-    told = in_words(studio.progress(task.batch.ids), time.time() - task.created_at)
+    ids = task.batch.ids
+    told = in_words(studio.progress(ids), what_of(studio.generations(ids)), time.time() - task.created_at)
     poll_ms = min(max((task.batch.expected_s or 0.0) * POLL_MS_A_SECOND, SOONEST_MS), LATEST_MS)
     return _wire(task, statusMessage=told, pollIntervalMs=int(poll_ms))
 

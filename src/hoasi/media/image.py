@@ -99,8 +99,10 @@ def extension(media_type: str) -> str:
     return _EXTENSIONS[media_type]
 
 
-def small(path: Path, max_px: int = 768) -> tuple[bytes, str]:
+def small(path: Path, max_px: int = 768, *, is_opaque: bool = False) -> tuple[bytes, str]:
     """A preview for a model's eyes and its media type: JPEG, or PNG where something is transparent.
+
+    With `is_opaque` white shines through instead, and it is always a JPEG.
 
     No side is longer than `max_px` pixels; turned upright; nothing of the original's metadata is in it.
 
@@ -114,6 +116,7 @@ def small(path: Path, max_px: int = 768) -> tuple[bytes, str]:
         plain = flattened(picture)
         plain.thumbnail((max_px, max_px))
         plain = turned(plain, orientation(picture))
+        plain = on_white(plain) if is_opaque else plain
         is_opaque = plain.mode != "RGBA" or plain.getchannel("A").getextrema() == (255, 255)
         plain = plain.convert("RGB") if is_opaque else plain
         plain.info.clear()
@@ -206,6 +209,17 @@ def flattened(picture: Image) -> Image:
     if picture.mode in {"L", "RGB", "RGBA", "CMYK"} and "transparency" not in picture.info:
         return picture
     return picture.convert("RGBA" if picture.has_transparency_data else "RGB")
+
+
+def on_white(picture: Image) -> Image:
+    """The same picture with white behind whatever is transparent."""
+    from PIL import Image
+
+    if picture.mode != "RGBA":
+        return picture
+    paper = Image.new("RGB", picture.size, "white")
+    paper.paste(picture, mask=picture.getchannel("A"))
+    return paper
 
 
 def _is_blank(picture: Image) -> bool:

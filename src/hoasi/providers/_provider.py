@@ -46,7 +46,7 @@ class Provider(Protocol):
         ...
 
     async def submit(self, wire: Wire, order: Order) -> Handle | Done | Step:
-        """Send one paid request.
+        """Send one paid request. After a crash it is called to hear a kept reply: then the inputs have no bytes.
 
         Raises:
             NotAccepted: proven refused, may be repeated. PaymentUnknown: anything unclear. GenerationFailed: refused.

@@ -53,12 +53,12 @@ def _check_mask(mask: Input, pictures: list[Input], card: Card) -> None:
 
 
 def check_bytes(order: Order, card: Card) -> None:
-    """Refuse a mask without transparency, which only its bytes tell.
+    """Refuse a mask without transparency, which only its bytes tell; they are not there when a reply is heard again.
 
     Raises:
         NotSupported: it is one; nothing was sent.
     """
-    opaque = [sent.item for sent in order.of("mask") if not _is_see_through(sent.data)]
+    opaque = [sent.item for sent in order.of("mask") if sent.data and not _is_see_through(sent.data)]
     if opaque:
         raise _unfit(opaque[0], card)
 

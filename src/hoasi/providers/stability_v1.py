@@ -40,10 +40,8 @@ def body(order: Order, card: Card) -> dict[str, Any]:
 
 
 def settled(planned: Planned, cards: Catalogue) -> Planned:
-    """The plan with the model of today standing by, should v1 be gone; it makes one picture a call."""
+    """The plan with the model of today standing by, should v1 be gone; each makes one picture a call."""
     instead = cards.card(INSTEAD)
-    if len(planned.stems) > 1:
-        return planned
     kept = {name: value for name, value in planned.request.options.items() if name in instead.options}
     near = shapes.nearest(
         planned.request.options.get("target_size") or _size(planned.parameters, cards.card(planned.model)), instead
@@ -51,7 +49,7 @@ def settled(planned: Planned, cards: Catalogue) -> Planned:
     changed = {"model": INSTEAD, "options": kept, "aspect_ratio": near if planned.request.aspect_ratio else None}
     request = planned.request.model_copy(update=changed)
     (other,) = plan_request(request, cards, planned.inputs, site_of(planned), planned.prompt)
-    return planned.model_copy(update={"alternatives": (other,)})
+    return planned.model_copy(update={"alternatives": (other.model_copy(update={"stands_by": True}),)})
 
 
 def _size(given: dict[str, Any], card: Card) -> str:

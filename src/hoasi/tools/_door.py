@@ -32,7 +32,7 @@ _SAYABLE = {"consent_missing", "consent_expired"}
 
 
 class Parameters(Record):
-    """What one tool takes. `null` means not given; a list may come as JSON text or as its only element."""
+    """What one tool takes. `null` means not given; a list or map may come as JSON text, a list as its only element."""
 
     known: ClassVar[frozenset[str]] = frozenset()
     """Parameters that another tool explains."""
@@ -45,14 +45,21 @@ class Parameters(Record):
     @classmethod
     def _listed(cls, name: str, value: Any) -> Any:
         field = cls.model_fields.get(name)
-        is_list = field is not None and get_origin(field.annotation) is tuple
-        if not (is_list and isinstance(value, str)):
+        kind = None if field is None else get_origin(field.annotation)
+        if kind not in {tuple, dict} or not isinstance(value, str | dict):
             return value
-        try:
-            parsed = json.loads(value)
-        except (ValueError, RecursionError):
-            return [value]
-        return parsed if isinstance(parsed, list) else [value]
+        read = _read(value) if isinstance(value, str) else value
+        if kind is dict:
+            return read if isinstance(read, dict) else value
+        return read if isinstance(read, list) else [read if isinstance(read, dict) else value]
+
+
+def _read(text: str) -> Any:
+    """What a JSON text says; None where it is none."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
 
 
 class AgentTool(Tool):
@@ -63,8 +70,9 @@ class AgentTool(Tool):
         """The tool of a function `fn(ctx, call, ...)`; its docstring is the description."""
         title, description = fn.__name__.replace("_", " ").capitalize(), " ".join((fn.__doc__ or "").split())
         tool = cast("Self", cls.from_function(fn, title=title, description=description, annotations=hints))
+        record = tool.record
         tool.parameters = slim(
-            tool.record.model_json_schema(), first=tool.record.__annotations__, silent=tool.record.known
+            record.model_json_schema(), record.model_fields, first=record.__annotations__, silent=record.known
         )
         metadata = tool.fn_metadata
         metadata.output_schema = None if metadata.output_schema is None else untitled(metadata.output_schema)

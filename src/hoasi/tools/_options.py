@@ -10,8 +10,10 @@ from pydantic.json_schema import SkipJsonSchema
 
 from hoasi.answers import Reply
 from hoasi.ask import Ask
+from hoasi.record import OptionValue
 from hoasi.sources.prompt import style_names
 from hoasi.tools._door import Parameters
+from hoasi.tools._loras import Loras, said
 from hoasi.workflows import Workflow
 
 if TYPE_CHECKING:
@@ -23,7 +25,11 @@ W = TypeVar("W", bound=Workflow)
 Seconds = Annotated[float | None, Field(ge=0, le=3600, description="default fits the client")]
 Only = Annotated[tuple[str, ...], Field(description="scene ids")]
 Unsaid = Annotated[T, SkipJsonSchema()]
-"""Taken, but not told once more: generate_image names it, and every byte of a schema is read in every session."""
+"""Taken, but not told once more: generate_image names it, and every byte of a schema is read in every session. The
+schema stays open, so that clients that check calls by it let it through."""
+
+
+Options = Annotated[dict[str, OptionValue], Field(description="the model's own, like steps")]
 
 
 class _Maker(Parameters):
@@ -34,7 +40,7 @@ class _Maker(Parameters):
         str | None,
         Field(description="default fal (edits, clips: auto, the cheapest); local: free sketch; see list_models"),
     ] = None
-    model: Annotated[str | None, Field(description="see list_models")] = None
+    model: str | None = None
     seed: int | None = None
 
 
@@ -45,6 +51,8 @@ class _Pictures(_Maker):
     aspect_ratio: Annotated[str | None, Field(description="like 9:16")] = None
     reference_images: Annotated[tuple[str, ...], Field(description="paths or https URLs")] = ()
     style: Annotated[str | None, Field(description="or yours", json_schema_extra={"examples": [*style_names()]})] = None
+    loras: Loras = ()
+    options: Options = {}
 
 
 class _Safety(Parameters):
@@ -65,8 +73,9 @@ class Making(_Safety, _Maker):
 
     known: ClassVar[frozenset[str]] = frozenset(
         {
-            *("job_id", "provider", "model", "num_images", "aspect_ratio", "reference_images", "style", "overwrite"),
-            *("dry_run", "max_cost_usd", "wait_seconds", "minor"),
+            *("job_id", "provider", "model", "num_images", "aspect_ratio", "reference_images", "style", "loras"),
+            *("options", "overwrite", "resubmit", "dry_run", "max_cost_usd", "consent", "no_faces", "minor"),
+            "wait_seconds",
         }
     )
     """Explained by generate_image; elsewhere their names are enough."""
@@ -92,22 +101,21 @@ class Painting(Making, _Pictures):
     """Options of the tools that make pictures from prompts. The bases' order is that in which an agent reads them."""
 
     def _ask(self, client: str, **own: Any) -> Ask:
-        options = self.model_dump(include=_PAINTED) | {"references": self.reference_images}
+        options = self.model_dump(include=_PAINTED) | {"references": self.reference_images, "loras": said(self.loras)}
         return super()._ask(client, **{**options, **own})
 
 
-_PAINTED = {"provider", "model", "seed", "num_images", "aspect_ratio", "style"}
+_PAINTED = {"provider", "model", "seed", "num_images", "aspect_ratio", "style", "options"}
 
 
 class Working(Making):
     """Options of the tools that are a workflow each; they speak of one scene at most."""
 
-    known: ClassVar[frozenset[str]] = Making.known | {"scene_id", "consent"}
+    known: ClassVar[frozenset[str]] = Making.known | {"scene_id"}
 
     scene_id: str = ""
     seed: Unsaid[int | None] = None
     resubmit: Unsaid[bool] = False
-    no_faces: Unsaid[bool] = False
     minor: Unsaid[bool] = False
     wait_seconds: Unsaid[Seconds] = None
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import PurePath
 from typing import Annotated, Any
 
-from mcp.types import CallToolResult, TextContent
+from mcp.types import CallToolResult, ResourceLink, TextContent
 
-from hoasi.answers import ErrorView, Reply
+from hoasi.answers import Entry, ErrorView, Reply
 from hoasi.errors import HoasiError
 from hoasi.messages import explain, say
 from hoasi.records import OPEN_STATES, State
 
 ENTRIES_AT_MOST = 50
 """Generations told of in one result; a model's eyes are small."""
+LINKS_AT_MOST = 5
+"""Links beside a result: they cost a model about fifty tokens each, and the paths stand in the result anyway."""
 _CALM = {State.SUCCEEDED, "skipped_existing", "planned"}
 
 Answer = Annotated[CallToolResult, Reply]
@@ -28,6 +31,20 @@ def answer(reply: Reply, next_call: str = "") -> CallToolResult:
     open_ids = [entry.id for entry in reply.generations if is_open and entry.state in OPEN_STATES]
     what_next = next_call or (call_of("get_generations", ids=open_ids) if open_ids else reply.next)
     return result(_told(reply.model_copy(update={"next": what_next})))
+
+
+def linked(reply: Reply) -> CallToolResult:
+    """A normal result with links to what was just made, for clients that show them."""
+    told, entries = answer(reply), reply.generations
+    made = [link for entry in entries if entry.state == State.SUCCEEDED for link in _links(entry)]
+    return told.model_copy(update={"content": [*told.content, *made[:LINKS_AT_MOST]]})
+
+
+def _links(entry: Entry) -> Iterator[ResourceLink]:
+    """A small copy of each picture, readable by its address (a clip's: some of its frames)."""
+    for number, path in enumerate(entry.outputs, 1):
+        uri = f"hoasi://generations/{entry.id}/pictures/{number}"
+        yield ResourceLink(type="resource_link", uri=uri, name=PurePath(path).name, mime_type="image/jpeg")
 
 
 def result(content: Mapping[str, Any]) -> CallToolResult:

@@ -5,26 +5,42 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-_UNSAID = {"title", "default", "minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems"}
+_UNSAID = frozenset(
+    {
+        *("title", "default", "minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems"),
+        "additionalProperties",  # said of the parameters; of an object within them it is noise
+    }
+)
 """Left to the descriptions, in words: several clients drop or rewrite these, and we check them anyway."""
 
 
 def slim(
-    schema: dict[str, Any], *, first: Collection[str] = (), silent: frozenset[str] = frozenset()
+    schema: dict[str, Any],
+    fields: Collection[str],
+    *,
+    first: Collection[str] = (),
+    silent: frozenset[str] = frozenset(),
 ) -> dict[str, Any]:
     """An input schema without titles, references, nulls, defaults and bounds; what it allows is a superset.
 
     A parameter that may be absent need not say that it may be null as well. Own parameters come `first`; `silent`
-    ones are explained by another tool.
+    ones are explained by another tool. Only a schema that names all `fields` that are taken says that there are no
+    others: a client that holds to it can send the unnamed ones too.
     """
     definitions = schema.get("$defs", {})
     known = schema.get("properties", {})
     order = [*(name for name in known if name in first), *(name for name in known if name not in first)]
     said = {name: _slim(known[name], definitions) for name in order}
     for name in silent & said.keys():
-        said[name] = {key: value for key, value in said[name].items() if key not in {"description", "enum"}}
+        said[name] = _bare(said[name])
     rest = {"required": schema["required"]} if "required" in schema else {}
-    return {"type": "object", "properties": said, **rest, "additionalProperties": False}
+    closed = {"additionalProperties": False} if said.keys() == set(fields) else {}
+    return {"type": "object", "properties": said, **rest, **closed}
+
+
+def _bare(node: dict[str, Any]) -> dict[str, Any]:
+    """Only of what type it is, and its elements are."""
+    return {name: _bare(node[name]) if name == "items" else node[name] for name in node if name in {"type", "items"}}
 
 
 def _slim(node: Any, definitions: dict[str, Any]) -> Any:

@@ -20,10 +20,11 @@ from hoasi.tools._client import name_of, patience_s
 from hoasi.tools._consent import settle
 from hoasi.tools._life import studio_of
 from hoasi.tools._options import Making
-from hoasi.tools._results import answer
+from hoasi.tools._results import answer, linked
 
 if TYPE_CHECKING:
     from hoasi.answers import Progress
+    from hoasi.records import Generation
     from hoasi.studio import Studio
 
 T = TypeVar("T")
@@ -60,14 +61,14 @@ async def make(ctx: Context[Any, Any], call: Making, permission: object) -> Call
     batch = await shielded(studio.begin(ask))
     if begun is not None:
         begun.append(batch)
-    return answer(call.told(studio, await telling(ctx, studio, batch.ids, studio.wait(batch, patience))))
+    return linked(call.told(studio, await telling(ctx, studio, batch.ids, studio.wait(batch, patience))))
 
 
 async def follow(ctx: Context[Any, Any], ids: Sequence[str], wait_seconds: float | None) -> CallToolResult:
     """Wait for generations that were begun earlier; takes up what nobody works on."""
     studio = await studio_of(ctx)
     patience = patience_s(ctx, studio.settings, wait_seconds)
-    return answer(await telling(ctx, studio, ids, studio.follow(ids, patience)))
+    return linked(await telling(ctx, studio, ids, studio.follow(ids, patience)))
 
 
 async def shielded(decision: Coroutine[Any, Any, T]) -> T:
@@ -82,8 +83,8 @@ async def telling(
 ) -> Reply:
     """Wait, and report progress at once, at every change, and at least every five seconds."""
     task = asyncio.create_task(waiting)
-    teller = _Teller(ctx)
     try:
+        teller = _Teller(ctx, what_of(studio.generations(ids)))
         while not task.done():
             await teller.tell(studio.progress(ids))
             await asyncio.wait([task], timeout=LOOK_S)
@@ -92,11 +93,19 @@ async def telling(
         task.cancel()  # only the waiting ends; the work belongs to the server
 
 
-class _Teller:
-    """One call's progress: its number always grows, its words are for people."""
+def what_of(generations: Sequence[Generation]) -> str:
+    """So many pictures, so many clips."""
+    kinds = [("planned_pictures", "image"), ("planned_clips", "video")]
+    counts = [(name, sum(len(g.planned.stems) for g in generations if g.planned.media == kind)) for name, kind in kinds]
+    return ", ".join(say(f"summary.{name}", count=count) for name, count in counts if count)
 
-    def __init__(self, ctx: Context[Any, Any]) -> None:
+
+class _Teller:
+    """One call's progress: its number always grows, its words are for people; `what` is what it makes."""
+
+    def __init__(self, ctx: Context[Any, Any], what: str) -> None:
         self._ctx = ctx
+        self._what = what
         self._since = time.monotonic()
         self._told_at = -HEARTBEAT_S
         self._last: Progress | None = None
@@ -109,10 +118,16 @@ class _Teller:
             return
         self._last, self._told_at = progress, now
         self._number = max(self._number + STEP, progress.done + progress.failed)
-        await self._ctx.report_progress(self._number, progress.total, in_words(progress, now - self._since))
+        await self._ctx.report_progress(self._number, progress.total, in_words(progress, self._what, now - self._since))
 
 
-def in_words(progress: Progress, seconds: float) -> str:
-    """How far it is after so many seconds, for people."""
-    phase = "queued" if progress.queued == progress.total else "working"
-    return say(f"progress.{phase}", **progress.model_dump(), seconds=round(seconds))
+def in_words(progress: Progress, what: str, seconds: float) -> str:
+    """How far `what` is after so many seconds, for people."""
+    return say(f"progress.{_phase(progress)}", **progress.model_dump(), what=what, seconds=round(seconds))
+
+
+def _phase(progress: Progress) -> str:
+    """Where most people would say it stands: in a line, at work, or on its way home."""
+    if progress.queued == progress.total:
+        return "queued"
+    return "fetching" if 0 < progress.fetching == progress.working and not progress.queued else "working"

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from mcp.server.mcpserver import Context
-from pydantic import Field
 
 from hoasi.errors import WrongInput
 from hoasi.records import OPEN_STATES
@@ -20,13 +17,13 @@ class Call(Parameters):
     """Exactly one way to say which."""
 
     ids: tuple[str, ...] = ()
-    all_of_job: Annotated[str | None, Field(description="job id")] = None
+    all_of_job: str | None = None
     everything: bool = False
 
 
 async def cancel_generations(ctx: Context, call: Call) -> Answer:
-    """Cancel unfinished generations, chosen in one way. What has started may still be billed; what finishes anyway is
-    kept.
+    """Cancel unfinished generations: ids, all_of_job (its id) or everything. What has started may still be billed;
+    what finishes anyway is kept.
     """
     if [bool(call.ids), call.all_of_job is not None, call.everything].count(True) != 1:
         raise WrongInput("cancel_which")

@@ -35,6 +35,7 @@ class Call(Working):
     job_id: Unsaid[str | None] = None
     model: Unsaid[str | None] = None
     overwrite: Unsaid[bool] = False
+    no_faces: Unsaid[bool] = False
 
     def work(self) -> Workflow:
         """The step that is meant.
@@ -67,8 +68,8 @@ class Call(Working):
 
 
 async def create_avatar(ctx: Context, call: Call, permission: Permission) -> Answer:
-    """Make an avatar. Step 1: 4 portraits from a person's photos; step 2: 3 angles of the chosen portrait (or, without
-    it, what is missing). The person must consent. $0.12, 40 s a step.
+    """Make an avatar of a person who consents. Step 1: photos give 4 portraits; 2: the chosen portrait gives 3 angles
+    (without it: what is missing). $0.12, 40 s a step.
     """
     studio = await studio_of(ctx)
     call.choose(studio)

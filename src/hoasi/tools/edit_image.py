@@ -7,8 +7,10 @@ from typing import Annotated, Any
 from mcp.server.mcpserver import Context
 from pydantic import BeforeValidator, Field
 
+from hoasi.ask import Ask
 from hoasi.tools._consent import Permission
-from hoasi.tools._options import Working
+from hoasi.tools._loras import Loras, said
+from hoasi.tools._options import Options, Working
 from hoasi.tools._results import Answer
 from hoasi.tools._waiting import make
 from hoasi.workflows import PRESETS, Editing, editing
@@ -33,6 +35,7 @@ class Call(Working):
 
     images: Annotated[tuple[str, ...], Field(min_length=1, max_length=10)]
     prompt: Annotated[str | None, Field(description="with <<<image_1>>>")] = None
+    mask: Annotated[str | None, Field(description="picture; white is repainted")] = None
     preset: Annotated[str | None, Field(json_schema_extra={"enum": [*PRESETS]})] = None
     choices: Annotated[tuple[Text, ...], Field(description=CHOICES)] = ()
     style_tags: tuple[str, ...] = ()
@@ -43,11 +46,16 @@ class Call(Working):
     num_images: Annotated[int | None, Field(ge=1, le=9)] = None
     resolution: str | None = None
     aspect_ratio: str | None = None
+    loras: Loras = ()
+    options: Options = {}
 
     def work(self) -> Editing:
         """The edit."""
-        taken = set(type(self).__annotations__) - {"preset"}
+        taken = set(type(self).__annotations__) - {"preset", "loras", "options"}
         return editing(self.preset, self._given(*taken))
+
+    def _ask(self, client: str, **own: Any) -> Ask:
+        return super()._ask(client, loras=said(self.loras), options=self.options, **own)
 
 
 async def edit_image(ctx: Context, call: Call, permission: Permission) -> Answer:

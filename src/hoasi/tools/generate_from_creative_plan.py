@@ -36,6 +36,6 @@ class Call(Painting):
 
 async def generate_from_creative_plan(ctx: Context, call: Call, permission: Permission) -> Answer:
     """Make pictures for the scenes that a creative_plan.toml marks ai_generated. First dry_run and tell the user the
-    price. One scene again: only + overwrite. Options, cost, result as in generate_image.
+    price. One scene again: only + overwrite. Else as generate_image.
     """
     return await make(ctx, call, permission)

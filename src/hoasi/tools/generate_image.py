@@ -31,8 +31,7 @@ class Call(Painting):
 
 
 async def generate_image(ctx: Context, call: Call, permission: Permission) -> Answer:
-    """Make pictures from one prompt; for scenes use generate_from_creative_plan or generate_batch. fal: about $0.04
-    and 10 s each; local: free sketch. Safe to repeat, never paid twice. Returns absolute paths, cost and `next`:
-    follow it, also while pictures still run.
+    """Make pictures from one prompt (scenes: generate_from_creative_plan, generate_batch). fal: about $0.04, 10 s
+    each. Safe to repeat, never paid twice. Returns absolute paths, cost and `next`: follow it, also while pictures run.
     """
     return await make(ctx, call, permission)

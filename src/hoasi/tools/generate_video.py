@@ -23,7 +23,7 @@ class Call(Working):
     references: tuple[str, ...] = ()
     motion_video: str | None = None
     duration_s: Annotated[float | None, Field(ge=0.1, description="often 5 or 10")] = None
-    mode: Literal["std", "pro"] | None = None
+    mode: Literal["std", "pro", "4k"] | None = None
     sound: bool | None = None
     aspect_ratio: str | None = None
     negative_prompt: str | None = None

@@ -18,6 +18,8 @@ from hoasi.tools._waiting import follow, shielded
 class Call(Parameters):
     """Which ones, how long, and how to settle an unknown."""
 
+    known = frozenset({"wait_seconds"})
+
     ids: Annotated[tuple[str, ...], Field(min_length=1, max_length=50)]
     wait_seconds: Seconds = None
     resolve: Annotated[
@@ -28,8 +30,8 @@ class Call(Parameters):
 
 
 async def get_generations(ctx: Context, call: Call) -> Answer:
-    """Wait for generations; returns state, paths, cost. Resumes interrupted work and fetches paid results again for
-    free. Still running: call again after poll_after_seconds.
+    """Wait for generations: state, paths, cost. Resumes interrupted work, fetches paid results again, free. Still
+    running: call again after poll_after_seconds.
     """
     if call.resolve is None:
         return await follow(ctx, call.ids, call.wait_seconds)

@@ -25,7 +25,7 @@ class Call(Parameters):
 
 
 async def list_generations(ctx: Context, call: Call) -> Answer:
-    """List generations, newest first: state, paths, cost, error. Free. `next` gives the next page."""
+    """List generations, newest first: state, paths, cost, error. Free."""
     studio = await studio_of(ctx)
     states = [call.state] if call.state else []
     reply, cursor = studio.list(

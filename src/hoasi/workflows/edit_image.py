@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from hoasi.given import Given
 from hoasi.records import Request
 from hoasi.workflows._editing import Editing
 
@@ -17,9 +18,12 @@ class EditImage(Editing):
     takes: ClassVar[tuple[int, int]] = (1, 10)
 
     prompt: str
+    mask: str | None = None
+    """A picture of the shape of the first of `images`: what is white in it, or transparent, is painted anew."""
     avatar: str | None = None
     """The id of an avatar: all its pictures are added behind `images`; the prompt may call them `<<<avatar>>>`."""
 
     def requests(self) -> tuple[Request, ...]:
         """The one edit."""
-        return (self._edit(self.prompt, avatar=self.avatar),)
+        mask = () if self.mask is None else (Given(role="mask", written=self.mask),)
+        return (self._edit(self.prompt, avatar=self.avatar, inputs=mask),)

@@ -29,7 +29,7 @@ class GenerateVideo(Workflow):
     motion_video: str | None = None
     duration_s: float | None = None
     """Seconds; usually 5 or 10."""
-    mode: Literal["std", "pro"] | None = None
+    mode: Literal["std", "pro", "4k"] | None = None
     sound: bool | None = None
     aspect_ratio: str | None = None
     resolution: str | None = None
