@@ -21,7 +21,7 @@ from hoasi.media import cut, image
 from hoasi.media.provenance import Provenance, embed
 from hoasi.messages import say
 from hoasi.record import Media, Record
-from hoasi.records import Artifact, Output
+from hoasi.results import Artifact, Output
 
 if TYPE_CHECKING:
     from hoasi.media import video

@@ -15,7 +15,8 @@ from hoasi.inputs import prepared
 from hoasi.line import Line, Parked
 from hoasi.providers._outcomes import Done, Ready
 from hoasi.providers._provider import Follows
-from hoasi.records import Artifact, Generation, State
+from hoasi.records import Generation, State
+from hoasi.results import Artifact
 
 
 async def promised(line: Line) -> None:

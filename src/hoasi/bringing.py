@@ -29,8 +29,9 @@ from hoasi.line import REPLY, Line, Parked
 from hoasi.pace import backoff_s, patiently
 from hoasi.providers._outcomes import Done, Handle, Ready, Sent, Step, TryAgain
 from hoasi.providers._provider import Follows
-from hoasi.records import Artifact, Output, Problem, State
+from hoasi.records import Problem, State
 from hoasi.requirements import MAX_IMAGES_A_REQUEST
+from hoasi.results import Artifact, Output
 from hoasi.street import AddressRefused, NotSent, ReplyLost, TooLarge, WireTrouble
 from hoasi.wire import Wire
 

@@ -28,7 +28,7 @@ from hoasi.errors import (
     WrongInput,
 )
 from hoasi.record import Record
-from hoasi.records import Artifact
+from hoasi.results import Artifact
 from hoasi.settings import Settings
 
 if TYPE_CHECKING:

@@ -16,7 +16,8 @@ from hoasi import artifacts
 from hoasi.files import any_trouble, replace_file
 from hoasi.ledger import Ledger
 from hoasi.ledger_rows import generation_of
-from hoasi.records import Artifact, Generation, Planned, State
+from hoasi.records import Generation, Planned, State
+from hoasi.results import Artifact
 
 SUFFIX = ".png"
 

@@ -23,7 +23,8 @@ from hoasi.ledger import Ledger
 from hoasi.messages import explain
 from hoasi.presence import Presence
 from hoasi.record import Record
-from hoasi.records import Artifact, Generation, State
+from hoasi.records import Generation, State
+from hoasi.results import Artifact
 from hoasi.scribe import Scribe
 from hoasi.sending import Fate, File, Item, Sender, Watch
 from hoasi.settings import Settings

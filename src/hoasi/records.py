@@ -6,10 +6,9 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from pydantic import Field
-
 from hoasi.given import Given, Input, Lora, Way
 from hoasi.record import Media, Operation, OptionValue, Paid, Record, Retry, Scope
+from hoasi.results import Artifact
 
 
 class State(StrEnum):
@@ -216,33 +215,6 @@ class Plan(Record):
     def images(self) -> int:
         """How many pictures the plan asks for."""
         return sum(len(item.stems) for item in self.items)
-
-
-class Output(Record):
-    """One result as a provider names it: an untrusted URL, or bytes it already gave."""
-
-    url: str | None = None
-    data: bytes | None = Field(default=None, repr=False)
-    media_type: str | None = None
-    id: str = ""
-    """The provider's id of this very clip or picture."""
-
-
-class Artifact(Record):
-    """A file of ours on disk. `path` is workspace-relative with `/`."""
-
-    path: str
-    sha256: str
-    size_bytes: int
-    media_type: str
-    width: int
-    height: int
-    url: str | None = None
-    warnings: tuple[str, ...] = ()
-    remote_id: str = ""
-    duration_s: float = 0.0
-    fps: float = 0.0
-    has_audio: bool = False
 
 
 class Batch(Record):

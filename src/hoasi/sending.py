@@ -22,7 +22,7 @@ from hoasi.bucket import PART_BYTES, Bucket, Place
 from hoasi.errors import HoasiError
 from hoasi.ledger import Ledger
 from hoasi.record import Record
-from hoasi.records import Artifact
+from hoasi.results import Artifact
 
 AT_ONCE = 4
 """So many files, and so many requests, are on their way at a time: at most 32 MiB of them in memory."""

@@ -19,7 +19,8 @@ from hoasi.errors import HoasiError, NotFound
 from hoasi.files import any_trouble, replace_file
 from hoasi.ledger import Ledger
 from hoasi.messages import explain, say
-from hoasi.records import Artifact, Generation, State
+from hoasi.records import Generation, State
+from hoasi.results import Artifact
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -32,7 +32,8 @@ from hoasi.providers._outcomes import Order, Sent
 from hoasi.providers.ark import Ark
 from hoasi.providers.ark_body import body, counted, named
 from hoasi.providers.ark_group import Group
-from hoasi.records import Output, Planned, Request
+from hoasi.records import Planned, Request
+from hoasi.results import Output
 from hoasi.sandbox import Fault, Sandbox
 from hoasi.sandbox.ark_models import model_of
 from hoasi.settings import read

@@ -34,7 +34,8 @@ from hoasi.providers._provider import CallsBack
 from hoasi.providers.fal import Fal
 from hoasi.providers.fal_body import body
 from hoasi.record import Role
-from hoasi.records import Output, Planned, Request
+from hoasi.records import Planned, Request
+from hoasi.results import Output
 from hoasi.sandbox import Sandbox, serving
 from hoasi.sandbox.fal_inputs import known_ids
 from hoasi.settings import Settings, read

@@ -35,7 +35,8 @@ from hoasi.providers import openai_replies
 from hoasi.providers._outcomes import Done, Order, Sent
 from hoasi.providers.openai import OpenAI
 from hoasi.providers.openai_body import body, files
-from hoasi.records import Output, Planned, Request
+from hoasi.records import Planned, Request
+from hoasi.results import Output
 from hoasi.sandbox import Fault, Sandbox, serving
 from hoasi.street import Reply, ReplyLost, Street
 from hoasi.wire import Wire

@@ -18,7 +18,8 @@ from hoasi.exports import asset_semantics
 from hoasi.exports._words import moves_camera, phrases, tags
 from hoasi.exports.asset_semantics import Asset, describe
 from hoasi.messages import speak
-from hoasi.records import Artifact, Scene
+from hoasi.records import Scene
+from hoasi.results import Artifact
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "schemas" / "asset_semantics.schema.json").read_text())
 BALCONY = Scene(

@@ -8,7 +8,8 @@ from typing import Any
 from hoasi.exports._words import moves_camera, tags
 from hoasi.messages import say
 from hoasi.record import Media, Record
-from hoasi.records import Artifact, Scene
+from hoasi.records import Scene
+from hoasi.results import Artifact
 
 SUMMARY_LIMIT = 300
 SIZES = ("width", "height", "duration_seconds", "fps")

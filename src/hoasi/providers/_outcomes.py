@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from hoasi.errors import HoasiError, KeyRejected, NotAccepted, PaymentUnknown, ProviderRefused
 from hoasi.given import Input
 from hoasi.record import Role
-from hoasi.records import Generation, Output, Planned
+from hoasi.records import Generation, Planned
+from hoasi.results import Output
 
 if TYPE_CHECKING:
     from hoasi.street import Reply

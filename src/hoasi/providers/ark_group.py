@@ -12,7 +12,7 @@ from hoasi.errors import GenerationFailed, PaymentUnknown
 from hoasi.providers import ark_replies
 from hoasi.providers._outcomes import Done, Order
 from hoasi.record import Paid
-from hoasi.records import Output
+from hoasi.results import Output
 
 if TYPE_CHECKING:
     from hoasi.street import Reply

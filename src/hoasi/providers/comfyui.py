@@ -23,7 +23,8 @@ from hoasi.providers._outcomes import Done, Handle, Order, Pending, Ready
 from hoasi.providers._provider import Way
 from hoasi.providers.comfyui_nodes import Tables
 from hoasi.record import Medium
-from hoasi.records import Output, Planned
+from hoasi.records import Planned
+from hoasi.results import Output
 
 if TYPE_CHECKING:
     from hoasi.wire import Wire

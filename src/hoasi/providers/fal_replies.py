@@ -19,7 +19,7 @@ from hoasi.errors import (
 )
 from hoasi.providers._outcomes import Done, Pending, Ready, TryAgain, refusal
 from hoasi.record import Paid
-from hoasi.records import Output
+from hoasi.results import Output
 
 if TYPE_CHECKING:
     from hoasi.street import Reply

@@ -16,7 +16,7 @@ from hoasi.providers._provider import Way
 from hoasi.record import Medium
 
 if TYPE_CHECKING:
-    from hoasi.records import Output
+    from hoasi.results import Output
     from hoasi.wire import Wire
 
 MAKES: dict[str, Callable[[Order], list[Output]]] = {

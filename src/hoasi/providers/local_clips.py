@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from hoasi.messages import say
 from hoasi.providers.local_pictures import frame
-from hoasi.records import Output, Planned
+from hoasi.records import Planned
+from hoasi.results import Output
 
 if TYPE_CHECKING:
     from hoasi.given import Input

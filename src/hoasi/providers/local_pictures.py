@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hoasi.messages import say
-from hoasi.records import Output, Planned, Scene
+from hoasi.records import Planned, Scene
+from hoasi.results import Output
 
 if TYPE_CHECKING:
     from hoasi.media.storyboard import Frame

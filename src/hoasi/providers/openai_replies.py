@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from hoasi.errors import DETAIL_LIMIT, ContentBlocked, HoasiError, KeyRejected, PaymentUnknown, ProviderRefused
 from hoasi.providers._outcomes import Done, refusal
-from hoasi.records import Output
+from hoasi.results import Output
 
 if TYPE_CHECKING:
     from hoasi.catalogue import Card

@@ -6,7 +6,7 @@ import base64
 import re
 from typing import TYPE_CHECKING, Any
 
-from hoasi.records import Output
+from hoasi.results import Output
 
 if TYPE_CHECKING:
     from hoasi.catalogue import Card

@@ -10,7 +10,7 @@ import base64
 import re
 
 from hoasi.errors import DETAIL_LIMIT
-from hoasi.records import Output
+from hoasi.results import Output
 
 KEYS = (
     "images", "image", "image_url", "videos", "video_url", "audio_url", "message", "data", "files", "result", "output",

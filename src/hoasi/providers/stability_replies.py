@@ -19,7 +19,7 @@ from hoasi.errors import (
     ResultExpired,
 )
 from hoasi.providers._outcomes import Done, TryAgain, refusal
-from hoasi.records import Output
+from hoasi.results import Output
 
 if TYPE_CHECKING:
     from hoasi.street import Reply

@@ -15,7 +15,7 @@ from hoasi.planning import plan_request, site_of
 from hoasi.providers import stability_replies
 from hoasi.providers._outcomes import Done
 from hoasi.providers.stability_form import seed
-from hoasi.records import Output
+from hoasi.results import Output
 
 if TYPE_CHECKING:
     from hoasi.catalogue import Card, Catalogue

@@ -13,7 +13,7 @@ from hoasi.errors import PaymentUnknown, ProviderRefused, ResultExpired
 from hoasi.providers._outcomes import Done, Handle, Pending, Ready, TryAgain
 from hoasi.providers.kling import bills, refusals
 from hoasi.providers.kling.words import every
-from hoasi.records import Output
+from hoasi.results import Output
 
 if TYPE_CHECKING:
     from hoasi.catalogue import Card
