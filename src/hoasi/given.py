@@ -9,6 +9,9 @@ from pydantic import model_validator
 
 from hoasi.record import Medium, Operation, OptionValue, Record, Role, Scope
 
+CLEAR_FACE = 120
+"""A face of so many pixels (its shorter side) stays recognisable when its cutting is enlarged."""
+
 
 class Given(Record):
     """An input as written: a path, an https address, the id of a generation of ours, or a clip's id at its provider.

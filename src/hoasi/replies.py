@@ -120,7 +120,7 @@ def summary(entries: Sequence[Entry]) -> str:
         return say("summary.nothing")
     known = sum(e.cost_usd or 0.0 for e in entries)
     folders = sorted({str(Path(path).parent) for e in entries for path in e.outputs})
-    where = [say("summary.where", folder=folder) for folder in folders[:3]]
+    where = [say("summary.where", folder=", ".join(folders[:3]))] if folders else []
     is_unclear = any(e.paid == "unknown" and e.state not in OPEN_STATES for e in entries)
     doubt = [say("summary.cost_unknown")] if is_unclear else []
     doubt += [say("summary.cost_open")] if any(e.state in OPEN_STATES for e in entries) else []

@@ -9,7 +9,7 @@ from typing import Any
 
 from hoasi.catalogue import Card, Limits
 from hoasi.errors import NotSupported, WrongInput
-from hoasi.given import Input
+from hoasi.given import CLEAR_FACE, Input
 from hoasi.messages import say
 from hoasi.options import options, shown
 from hoasi.record import OptionValue
@@ -22,8 +22,6 @@ PICTURES = frozenset({"reference", "source", "face"})
 """Roles that a model takes as plain pictures, in their order."""
 MIN_FACE = 80
 """Pixels of a face's shorter side below which a swap could only guess."""
-CLEAR_FACE = 120
-"""From here on a cutting around it may be enlarged to what a model needs."""
 SAME_SHAPE = 0.01
 """Shapes that differ by less than this part come from rounded sides."""
 _WORDLESS = frozenset({"image_to_video", "motion_control", "extend_video", "lip_sync", "relight"})

@@ -105,7 +105,17 @@ async def test_without_a_way_to_ask_the_error_says_how(connect: Connect, sandbox
     assert error["key"] == "consent_missing"
     assert f'hoasi consent add "{photo}"' in error["fix"]
     assert "consent = " in error["fix"]
+    assert "no_faces" not in error["fix"], "a face was found: that there is none would not be believed"
     assert sandbox.stats()["uploads"] == 0
+
+
+async def test_where_nobody_can_look_no_faces_is_offered_too(
+    connect: Connect, photo: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The user may say that nobody is shown."""
+    monkeypatch.setattr(reading, "_looked", lambda *_: {})
+    async with connect() as client:
+        assert "no_faces = true" in refused(await client.call_tool("generate_image", with_photo(photo)))["fix"]
 
 
 async def test_the_users_words_in_the_call_are_enough(connect: Connect, workspace: Path, photo: str) -> None:

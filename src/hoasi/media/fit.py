@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from hoasi.errors import FileBroken
+from hoasi.given import CLEAR_FACE
 from hoasi.media import face_picture
 from hoasi.record import Record
 
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from PIL.ImageFile import ImageFile
 
-CLEAR_FACE = 120
-"""A face of so many pixels (its shorter side) stays recognisable when its cutting is enlarged."""
 QUALITIES = (95, 90, 85, 80, 72, 64)
 SHRINK = 0.8
 

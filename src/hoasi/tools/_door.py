@@ -101,7 +101,8 @@ class AgentTool(Tool):
         except ToolError as error:
             meant = self._meant(error)
             is_enough = meant.key in _SAYABLE and not life.settings.consent_is_strict
-            return refusal(meant, say("door_consent.hint") if is_enough else "")
+            hint = "hint" if meant.facts.get("without") else "hint_face"
+            return refusal(meant, say(f"door_consent.{hint}") if is_enough else "")
 
     def _meant(self, error: ToolError) -> HoasiError:
         """What went wrong, as one of our errors."""
