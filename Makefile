@@ -7,7 +7,7 @@ PIP := TMPDIR=$(CURDIR)/$(VENV)/tmp PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/pytho
 UV_CACHE := $(CURDIR)/$(VENV)/uv
 UV := UV_CACHE_DIR=$(UV_CACHE) $(BIN)/uv
 
-.PHONY: demo test lint format schemas lock packages bench conformance clean help
+.PHONY: demo test lint format schemas lock packages bench conformance node-tools clean help
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -37,12 +37,11 @@ lock: $(VENV)/.dev  ## write requirements.lock anew
 	$(BIN)/uv pip compile pyproject.toml --extra dev --extra packages --universal --python-version 3.11 --no-emit-index-url --no-header --no-annotate -q -o requirements.lock
 
 # Needs npm for the bundle's own validator. Claude's takes 360 MB: it is asked where `claude` is installed.
-packages: $(VENV)/.packages  ## wheel, plugin, bundle, registry entry: built, each checked by its own validator
+packages: $(VENV)/.packages packages/node_modules/.ready  ## wheel, plugin, bundle, registry entry: built, each checked by its own validator
 	rm -rf dist
 	$(UV) build --quiet
 	for skill in skills/*/SKILL.md; do $(BIN)/agentskills validate $$(dirname $$skill) || exit 1; done
 	$(BIN)/skillsaw lint --strict --quiet .
-	npm ci --prefix packages --cache $(VENV)/npm --ignore-scripts --no-audit --no-fund --silent
 	mkdir dist/mcpb
 	tar -xzf dist/hoasi-*.tar.gz --strip-components 1 -C dist/mcpb
 	cp packages/mcpb/manifest.json dist/mcpb
@@ -58,8 +57,10 @@ bench: $(VENV)/.dev  ## measure (numbers: bench/README.md)
 conformance: $(VENV)/.run conformance/node_modules/.ready  ## the MCP conformance suites and the Inspector (needs npm)
 	$(BIN)/python conformance/run.py
 
-conformance/node_modules/.ready: conformance/package-lock.json
-	cd conformance && npm ci
+node-tools: packages/node_modules/.ready conformance/node_modules/.ready  ## what both need from npm
+
+%/node_modules/.ready: %/package-lock.json
+	npm ci --prefix $* --cache $(VENV)/npm --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
 
 $(VENV)/.run: pyproject.toml requirements.lock

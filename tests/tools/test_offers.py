@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from mcp.client import Client
 from mcp.shared.exceptions import MCPError
-from mcp.types import INVALID_PARAMS, PromptReference, ResourceTemplateReference
+from mcp.types import INVALID_PARAMS, PromptReference, Resource, ResourceTemplateReference
 from PIL import Image
 from tooling import Connect, lying_in, told
 
@@ -30,6 +30,11 @@ async def made(client: Client, **more: Any) -> dict[str, Any]:
     call = {"prompt": "a kite", "provider": "local", **more}
     entry: dict[str, Any] = told(await client.call_tool("generate_image", call))["generations"][0]
     return entry
+
+
+async def ours(client: Client) -> list[Resource]:
+    """What is listed beside the files of skills."""
+    return [one for one in (await client.list_resources()).resources if one.uri.startswith("hoasi://")]
 
 
 async def text_at(client: Client, uri: str) -> str:
@@ -55,7 +60,7 @@ async def no(client: Client, uri: str) -> MCPError:
 async def test_what_can_be_read_is_listed_with_words_for_people(connect: Connect) -> None:
     """Every place has a title and a description in Vietnamese; those with a variable are templates."""
     async with connect() as client:
-        fixed = (await client.list_resources()).resources
+        fixed = await ours(client)
         templates = (await client.list_resource_templates()).resource_templates
     assert {one.uri for one in fixed} == {"hoasi://styles"}
     assert {one.uri_template for one in templates} == {p.uri for p in places().values()} - {"hoasi://styles"}
@@ -70,7 +75,7 @@ async def test_a_jobs_log_can_be_read_and_is_listed_once_it_exists(connect: Conn
         assert (await no(client, "hoasi://jobs/job-1/log")).error.data["key"] == "resource_no_log"
         await made(client, job_id="job-1", scene_id="SC_01")
         text = await text_at(client, "hoasi://jobs/job-1/log")
-        listed = {one.uri: one for one in (await client.list_resources()).resources}
+        listed = {one.uri: one for one in await ours(client)}
         assert (await no(client, "hoasi://jobs/job-1/video_log")).error.data["key"] == "resource_no_log"
     log = workspace / "jobs" / "job-1" / "source" / "ai_image_generation.toml"
     assert text == log.read_text(encoding="utf-8")
@@ -153,7 +158,7 @@ async def test_a_log_that_leads_out_of_the_workspace_is_not_read(
         assert (await no(client, "hoasi://jobs/job-1/video_log")).error.data["key"] == "path_outside"
         assert (await no(client, "hoasi://jobs/job-3/log")).error.data["key"] == "path_outside"
         await made(client, job_id="job-2")
-        listed = {one.uri for one in (await client.list_resources()).resources}
+        listed = {one.uri for one in await ours(client)}
     assert listed == {"hoasi://styles", "hoasi://jobs/job-2/log"}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
@@ -64,12 +64,10 @@ class Explained:
             return await call_next(ctx)
         self._life().speak()
         given = ctx.params or {}
-        if ctx.method == "prompts/get" and given.get("name") not in prompts():
-            raise refused(_no_prompt(str(given.get("name", ""))))
         try:
             result = await call_next(ctx)
         except MCPError as error:
-            raise _in_words(error, ctx.method, str(given.get("uri", ""))) from error
+            raise _in_words(error, ctx.method, given) from error
         if ctx.method == "resources/list" and isinstance(result, dict):
             return {**result, "resources": [*result["resources"], *self._logs()]}
         return result
@@ -99,9 +97,11 @@ def _no_prompt(name: str) -> NotFound:
     return NotFound("prompt_unknown", name=name[:80], near=", ".join(near))
 
 
-def _in_words(error: MCPError, method: str, uri: str) -> MCPError:
-    """The SDK's "Unknown resource" in ours; what we said ourselves stays as it is."""
-    data = error.error.data
+def _in_words(error: MCPError, method: str, given: Mapping[str, Any]) -> MCPError:
+    """The SDK's "Unknown resource" and "Unknown prompt" in ours; what we said ourselves stays as it is."""
+    data, name, uri = error.error.data, str(given.get("name", "")), str(given.get("uri", ""))
+    if method == "prompts/get" and error.error.message == f"Unknown prompt: {name}":
+        return refused(_no_prompt(name))
     is_ours = isinstance(data, dict) and "key" in data
     if method != "resources/read" or error.error.code != INVALID_PARAMS or (is_ours and "uri" in data):
         return error
