@@ -17,4 +17,4 @@ def offer(server: MCPServer[Lives], lives: Lives) -> None:
     _resources.register(server, lives.here)
     _prompts.register(server)
     _completions.register(server, lives.here)
-    server.middleware.append(Explained(lives.here))
+    server.middleware.append(Explained(lives.here, server.list_prompts))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.shared.exceptions import MCPError
-from mcp.types import INTERNAL_ERROR, INVALID_PARAMS
+from mcp.types import INTERNAL_ERROR, INVALID_PARAMS, Prompt
 
 from hoasi.errors import HoasiError, NotFound, PathRefused, WrongInput
 from hoasi.messages import explain
@@ -51,8 +51,8 @@ def explained(fn: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
 class Explained:
     """Around every message: chooses the language, says in it what nobody offers, and lists the latest jobs' logs."""
 
-    def __init__(self, life: Living) -> None:
-        self._life = life
+    def __init__(self, life: Living, prompts: Callable[[], Awaitable[Sequence[Prompt]]]) -> None:
+        self._life, self._prompts = life, prompts
 
     async def __call__(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
         """Handle one message.
@@ -64,10 +64,12 @@ class Explained:
             return await call_next(ctx)
         self._life().speak()
         given = ctx.params or {}
+        if ctx.method == "prompts/get" and given.get("name") not in {one.name for one in await self._prompts()}:
+            raise refused(_no_prompt(str(given.get("name", ""))))
         try:
             result = await call_next(ctx)
         except MCPError as error:
-            raise _in_words(error, ctx.method, given) from error
+            raise _in_words(error, ctx.method, str(given.get("uri", ""))) from error
         if ctx.method == "resources/list" and isinstance(result, dict):
             return {**result, "resources": [*result["resources"], *self._logs()]}
         return result
@@ -97,11 +99,9 @@ def _no_prompt(name: str) -> NotFound:
     return NotFound("prompt_unknown", name=name[:80], near=", ".join(near))
 
 
-def _in_words(error: MCPError, method: str, given: Mapping[str, Any]) -> MCPError:
-    """The SDK's "Unknown resource" and "Unknown prompt" in ours; what we said ourselves stays as it is."""
-    data, name, uri = error.error.data, str(given.get("name", "")), str(given.get("uri", ""))
-    if method == "prompts/get" and error.error.message == f"Unknown prompt: {name}":
-        return refused(_no_prompt(name))
+def _in_words(error: MCPError, method: str, uri: str) -> MCPError:
+    """The SDK's "Unknown resource" in ours; what we said ourselves stays as it is."""
+    data = error.error.data
     is_ours = isinstance(data, dict) and "key" in data
     if method != "resources/read" or error.error.code != INVALID_PARAMS or (is_ours and "uri" in data):
         return error
