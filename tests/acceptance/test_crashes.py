@@ -128,7 +128,7 @@ def test_a_process_may_die_while_it_cancels(when: str, workspace: Path, url: str
 
 def test_a_dead_process_is_followed_by_who_waits_for_the_same(workspace: Path, url: str, sandbox: Sandbox) -> None:
     """Two ask for one picture; the one that works on it is killed; the other, who had nothing to do, brings it home."""
-    sandbox.change(latency_s=2.0)
+    sandbox.change(latency_s=5.0)
     first = start(workspace, url, ASK)
     until(lambda: sandbox.stats()["streams"] == 1)
     second = start(workspace, url, ASK)

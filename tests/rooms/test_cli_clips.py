@@ -50,7 +50,11 @@ PLANS: list[tuple[str, list[str], float]] = [
     ("video --prompt kite --duration 10", ["text-to-video"], 0.7),
     ("video --prompt kite --first-frame cup.jpg --last-frame coat.png --no-sound", ["image-to-video"], 0.35),
     ("video --prompt x --reference-images cup.jpg,coat.png", ["reference-to-video"], 0.42),
-    ("edit cup.jpg coat.png --prompt 'put <<<image_1>>> on <<<image_2>>>' --num-images 2", ["kling-image/o1"], 0.056),
+    (
+        "edit cup.jpg coat.png --prompt 'put <<<image_1>>> on <<<image_2>>>' --num-images 2",
+        ["kling-image/o1"] * 2,
+        0.056,
+    ),
     ("edit cup.jpg --preset skin_enhance --choice 70", ["kling-image/o1"], 0.028),
     ("edit cup.jpg --preset outfit_shot --choice cover,flat_lay --platform reels", ["kling-image/o1"] * 2, 0.056),
     (

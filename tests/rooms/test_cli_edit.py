@@ -44,7 +44,7 @@ def shelf(workspace: Path) -> Path:
 
 def environ(url: str) -> dict[str, str]:
     keys = {"FAL_KEY": "id-5f3c9a:secret-7d1e2b", "KLING_API_KEY": "api-key-1234567"}
-    return {**keys, "HOASI_COMFYUI_URL": f"{url}/comfyui"}
+    return {**keys, "HOASI_COMFYUI_URL": f"{url}/comfyui", "HOASI_COMFYUI_LORA_SHAPE": "chain"}
 
 
 def hoasi(root: Path, url: str, words: str) -> dict[str, Any]:
