@@ -67,8 +67,17 @@ class Engine:
             HoasiError: `admit` forbids it.
         """
         openings = open_all(self.ledger, plan.items, self.owner, admit=admit, overwrite=overwrite, resubmit=resubmit)
-        self._runner.work([opening.generation for opening in openings if opening.kind == "new"])
+        new = [opening.generation for opening in openings if opening.kind == "new"]
+        self._runner.work([generation for generation in new if not _needs_others(generation)])
         self._take_up_attached(openings)
+        try:
+            batch = await self._with_made(openings, plan)
+        finally:  # what is made of results of this call begins when those whose files are harmed are open again
+            self._runner.work([generation for generation in new if _needs_others(generation)])
+        return batch
+
+    async def _with_made(self, openings: Sequence[Opening], plan: Plan) -> Batch:
+        """The batch of a call; what was made earlier and is harmed is had again where that is free."""
         whole = await anyio.to_thread.run_sync(self._intact, openings)
         if healed := [o.generation.id for o in openings if o.generation.id in whole and o.generation.problem]:
             self.ledger.note(healed, None)
@@ -194,6 +203,11 @@ class Engine:
             raise FileBroken("reference_unreachable", url=url.partition("?")[0], detail=str(error)) from error
         if not reply.is_ok:
             raise FileBroken("reference_refused", url=url.partition("?")[0], status=reply.status)
+
+
+def _needs_others(generation: Generation) -> bool:
+    """An input is the result of another request of its call."""
+    return any(item.promise for item in generation.planned.inputs)
 
 
 def _is_free_again(opening: Opening) -> bool:

@@ -77,6 +77,18 @@ def log(root: Path) -> list[dict[str, Any]]:
     return rows
 
 
+async def test_a_clip_waits_for_the_healing_of_its_picture(
+    faces: tuple[str, str], open_studio: OpenStudio, sandbox: Sandbox
+) -> None:
+    """The swap's file was harmed before it was ever sent on: one call brings it back, free, and films it."""
+    async with open_studio() as studio:
+        first = await studio.generate(asked(swap(faces), consent="Tôi đồng ý."))
+        harm(first.generations[0].outputs[0])
+        again = await studio.generate(both(faces))
+    assert states(again) == ["succeeded", "succeeded"], again
+    assert sandbox.stats()["models"] == {SWAP: 1, CLIP: 1}
+
+
 async def test_a_clip_of_a_picture_that_was_made_anew_is_another_clip(
     faces: tuple[str, str], open_studio: OpenStudio, sandbox: Sandbox
 ) -> None:
