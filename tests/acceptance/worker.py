@@ -20,7 +20,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from hoasi import Ask, Studio
+from hoasi import Ask, Studio, pace
 
 
 def die() -> None:
@@ -95,6 +95,8 @@ def say(text: str) -> None:
 
 if __name__ == "__main__":
     given = json.loads(sys.argv[1])
+    if (pause := given.get("looks_s")) is not None:
+        pace.Schedule.wait_s = lambda *_: pause  # type: ignore[method-assign]
     if given.get("die"):
         make_deadly(given["die"])
     asyncio.run(work(given))
