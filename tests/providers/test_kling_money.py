@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -381,6 +382,23 @@ async def test_the_list_is_looked_through_as_well(kind: Fault, wire: Wire, sandb
     wanted = order(OLD)
     receipt = await accepted(wire, wanted)
     assert await KLING.find(wire, wanted) == Handle(receipt)
+
+
+@pytest.mark.parametrize(("age_s", "is_proof"), [(10.0, True), (400.0, False), (None, False)])
+async def test_a_full_page_is_proof_only_as_far_as_it_reaches(
+    age_s: float | None, is_proof: bool, wire: Wire, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two tasks fill a page that reaches back five minutes: what was sent before them may stand on the next one."""
+    monkeypatch.setattr("hoasi.providers.kling.old.PAGE", 2)
+    for _ in range(2):
+        await accepted(wire, order(OLD))
+    next(iter(sandbox.kling.tasks.values())).created_ms -= 300_000
+    wanted = replace(order(OLD), age_s=age_s)
+    if is_proof:
+        assert await KLING.find(wire, wanted) is None
+        return
+    with pytest.raises(PaymentUnknown):
+        await KLING.find(wire, wanted)
 
 
 @BOTH

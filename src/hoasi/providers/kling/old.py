@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 PAGE = 500
 """Tasks on one page of a list: the most there may be."""
+LEEWAY_S = 120.0
+"""How much further back a page has to reach than our sending: nothing may have been created this very moment."""
 _PHASES = {"submitted": "queued", "processing": "working"}
 
 
@@ -75,10 +77,18 @@ class Old:
         return Done(outputs, bill.facts())
 
     async def find(self, wire: Wire, order: Order, card: Card) -> Handle | None:
-        """The task with our own id; None: it never came in."""
+        """The task with our own id; None: it never came in.
+
+        Raises:
+            PaymentUnknown: it may stand on a later page of the list.
+        """
         reply = await wire.call("GET", wire.url("", f"{path(card)}/{quote(order.id, safe='')}"))
         if refusals.is_no_id(reply):
-            return self.mine(await self.latest(wire, card), order, card)
+            rows = await self.latest(wire, card)
+            found = self.mine(rows, order, card)
+            if found is None and _may_go_on(rows, order):
+                raise PaymentUnknown("reply_lost", provider="kling")
+            return found
         return Handle(self.receipt(card, _id(_fields(refusals.data(reply)), reply.status)))
 
     def mine(self, rows: list[dict[str, Any]], order: Order, card: Card, spent_usd: float = 0.0) -> Handle | None:
@@ -93,6 +103,13 @@ class Old:
         if not isinstance(rows, list):
             raise TryAgain(reply.status)
         return [row for row in rows if isinstance(row, dict)]
+
+
+def _may_go_on(rows: list[dict[str, Any]], order: Order) -> bool:
+    """A full page that does not reach back to our sending: the task may stand on the next one."""
+    times_ms = [row["created_at"] for row in rows if isinstance(row.get("created_at"), int)]
+    reach_s = (max(times_ms) - min(times_ms)) / 1000 if times_ms else 0.0
+    return len(rows) >= PAGE and (order.age_s is None or reach_s < order.age_s + LEEWAY_S)
 
 
 def path(card: Card) -> str:
