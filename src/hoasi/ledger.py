@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from hoasi.errors import LostOwnership, NotFound
-from hoasi.ledger_rows import SPENT_ON_JOB, SPENT_SINCE, Spent, generation_of, marks, packed, places
+from hoasi.ledger_rows import Spent, generation_of, is_bought_since, marks, places, saved, spent
 from hoasi.ledger_versions import migrate
 from hoasi.records import OPEN_STATES, Generation, Planned, Problem, State
 
@@ -113,9 +113,7 @@ class Ledger:
 
     def spent(self, job_id: str, since: float) -> Spent:
         """What was or may have been paid, and what is on its way: of a job, and of everything since a moment."""
-        job_usd, job_images = self._db.execute(SPENT_ON_JOB, [job_id, *_OPEN]).fetchone()
-        (month_usd,) = self._db.execute(SPENT_SINCE, [since, *_OPEN]).fetchone()
-        return Spent(float(job_usd), int(job_images), float(month_usd))
+        return spent(self._db, job_id, since)
 
     def durations(self, provider: str, model: str) -> list[float]:
         """Seconds of the latest 50 results of a model, to know when to look."""
@@ -137,15 +135,8 @@ class Ledger:
         Raises:
             LostOwnership: another process took it over.
         """
-        values = packed(fields)
         with self.transaction(durable=durable) as db:
-            row = db.execute(
-                f"UPDATE generation SET {', '.join(f'{k}=?' for k in fields)} WHERE id=? AND owner=? RETURNING *",
-                [*values, name, me],
-            ).fetchone()
-        if row is None:
-            raise LostOwnership("lost_ownership", id=name)
-        return generation_of(row)
+            return saved(db, name, me, fields)
 
     def take_place(self, name: str, owner: str, lane: str, places: int, most: int) -> Generation | None:
         """Intent, durable: `queued` becomes `submitting` if so many places are free in its lane; None if not.
@@ -232,7 +223,10 @@ class Ledger:
             LostOwnership: another process took it over. sqlite3.IntegrityError: that was bought before.
         """
         fields = {**places(planned), "step": None, "tries": 0, "state": State.QUEUED, "submitted_at": None}
-        return self.save(name, owner, **fields)
+        with self.transaction() as db:
+            if is_bought_since(db, name, planned.fingerprint):
+                raise sqlite3.IntegrityError(planned.fingerprint)
+            return saved(db, name, owner, fields)
 
     def is_superseded(self, generation: Generation) -> bool:
         """A later attempt was begun at the same place: the older picture must not take it back."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
+from itertools import count
 from typing import Any, NamedTuple
 
+from hoasi.errors import LostOwnership
+from hoasi.planning import slug
 from hoasi.records import OPEN_STATES, Generation, Planned
 
 JSON = frozenset({"planned", "handle", "artifacts", "problem", "step", "facts"})
@@ -17,11 +21,11 @@ BESIDE_S = 600.0
 
 _DOLLARS = "COALESCE(SUM(COALESCE(cost_usd, estimate_usd)), 0)"
 _ON_ITS_WAY = f"state IN ({', '.join('?' * len(OPEN_STATES))})"
-SPENT_ON_JOB = (
+_SPENT_ON_JOB = (
     f"SELECT {_DOLLARS}, COALESCE(SUM(images), 0) FROM generation"
     f" WHERE job_id = ? AND copy_of IS NULL AND (paid != 'no' OR {_ON_ITS_WAY})"
 )
-SPENT_SINCE = (
+_SPENT_SINCE = (
     f"SELECT {_DOLLARS} FROM generation WHERE copy_of IS NULL"
     f" AND ((COALESCE(submitted_at, created_at) >= ? AND paid != 'no') OR {_ON_ITS_WAY})"
 )
@@ -34,6 +38,13 @@ class Spent(NamedTuple):
     job_images: int = 0
     month_usd: float = 0.0
     """Of the whole workspace, since the month began (UTC)."""
+
+
+def spent(db: sqlite3.Connection, job_id: str, since: float) -> Spent:
+    """What was or may have been paid, and what is on its way: of a job, and of everything since a moment."""
+    job_usd, job_images = db.execute(_SPENT_ON_JOB, [job_id, *OPEN_STATES]).fetchone()
+    (month_usd,) = db.execute(_SPENT_SINCE, [since, *OPEN_STATES]).fetchone()
+    return Spent(float(job_usd), int(job_images), float(month_usd))
 
 
 def month_began(at: float) -> float:
@@ -71,6 +82,44 @@ def places(planned: Planned) -> dict[str, Any]:
         "estimate_usd": planned.price.usd,
         "images": len(planned.stems),
     }
+
+
+def free_name(db: sqlite3.Connection, planned: Planned, attempt: int, copy_of: str | None) -> str:
+    """An id that says its scene and cannot be mistaken: `sc_01-3fa9c1d2e4`.
+
+    One that moved to another provider kept the id under which it was asked for.
+    """
+    for number in count():
+        text = json.dumps([planned.fingerprint, attempt, planned.place, copy_of, *([number] if number else [])])
+        name = f"{slug(planned.request.scene.id) or 'img'}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
+        if db.execute("SELECT 1 FROM generation WHERE id=?", (name,)).fetchone() is None:
+            break
+    return name
+
+
+def saved(db: sqlite3.Connection, name: str, owner: str, fields: Mapping[str, Any]) -> Generation:
+    """Changed, within the transaction.
+
+    Raises:
+        LostOwnership: another process took it over.
+    """
+    row = db.execute(
+        f"UPDATE generation SET {', '.join(f'{k}=?' for k in fields)} WHERE id=? AND owner=? RETURNING *",
+        [*packed(fields), name, owner],
+    ).fetchone()
+    if row is None:
+        raise LostOwnership("lost_ownership", id=name)
+    return generation_of(row)
+
+
+def is_bought_since(db: sqlite3.Connection, name: str, fingerprint: str) -> bool:
+    """Whether this was asked for after `name` was, and may be paid."""
+    row = db.execute(
+        "SELECT 1 FROM generation WHERE fingerprint=? AND copy_of IS NULL"
+        f" AND number > (SELECT number FROM generation WHERE id=?) AND (paid != 'no' OR {_ON_ITS_WAY})",
+        (fingerprint, name, *OPEN_STATES),
+    ).fetchone()
+    return row is not None
 
 
 def sent_beside(db: sqlite3.Connection, generation: Generation) -> tuple[Generation, ...]:

@@ -6,8 +6,6 @@ billed -> never again unless the caller says so.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
@@ -18,8 +16,8 @@ from typing import Literal
 from hoasi import fixed_names
 from hoasi.errors import BudgetExceeded
 from hoasi.ledger import Ledger
-from hoasi.ledger_rows import Spent, generation_of, marks, month_began, packed, places
-from hoasi.planning import reseeded, slug
+from hoasi.ledger_rows import Spent, free_name, generation_of, marks, month_began, packed, places
+from hoasi.planning import reseeded
 from hoasi.record import Record
 from hoasi.records import Generation, Planned, Problem, State
 
@@ -117,7 +115,7 @@ def _dollars(planned: Planned) -> float:
 def _decide(desk: Desk, item: Planned, owner: str, *, overwrite: bool, resubmit: bool) -> Opening:
     bought = desk.bought(item.fingerprint)
     if bought is None:
-        return Opening(kind="new", generation=desk.add(item, owner, attempt=1))
+        return _anew(desk, item, owner, overwrite=overwrite)
     kept = None if overwrite or bought.planned.place == item.place else desk.kept(item)
     if kept is not None and not desk.is_of_another(kept, item):
         return Opening(kind="made", generation=kept)
@@ -130,9 +128,15 @@ def _decide(desk: Desk, item: Planned, owner: str, *, overwrite: bool, resubmit:
     overwrite = overwrite or (is_other and bought.state is State.SUCCEEDED)
     if _may_buy_again(bought, overwrite=overwrite, resubmit=resubmit):
         desk.settle(bought)
-        again = reseeded(item, bought.attempt + 1) if overwrite else item
-        return Opening(kind="new", generation=desk.add(again, owner, attempt=bought.attempt + 1))
+        return _anew(desk, item, owner, overwrite=overwrite)
     return Opening(kind="unsettled", generation=bought)
+
+
+def _anew(desk: Desk, item: Planned, owner: str, *, overwrite: bool) -> Opening:
+    """Bought by us, as a later attempt than all of those who could make it: it may move to any of them."""
+    attempt = desk.attempts(item) + 1
+    again = reseeded(item, attempt) if overwrite and attempt > 1 else item
+    return Opening(kind="new", generation=desk.add(again, owner, attempt=attempt))
 
 
 def _may_buy_again(bought: Generation, *, overwrite: bool, resubmit: bool) -> bool:
@@ -204,6 +208,11 @@ class Desk:
         """The latest paid attempt at an equal request, wherever it was for."""
         return self._latest("fingerprint=? AND copy_of IS NULL", fingerprint)
 
+    def attempts(self, item: Planned) -> int:
+        """The last attempt that one of those who could make it was bought as; 0: none was."""
+        bought = [self.bought(one.fingerprint) for one in (item, *item.alternatives)]
+        return max((one.attempt for one in bought if one is not None), default=0)
+
     def made(self, fingerprint: str) -> Generation | None:
         """The latest paid attempt that succeeded; a later one that failed does not take its picture away."""
         return self._latest("fingerprint=? AND copy_of IS NULL AND state='succeeded'", fingerprint)
@@ -252,7 +261,7 @@ class Desk:
     def add(self, planned: Planned, owner: str, *, attempt: int, copy_of: str | None = None) -> Generation:
         """A new generation, `queued` and ours."""
         fields = {
-            "id": _name(planned, attempt, copy_of),
+            "id": free_name(self._db, planned, attempt, copy_of),
             "attempt": attempt,
             "job_id": planned.job_id,
             "scene_id": planned.request.scene.id,
@@ -283,9 +292,3 @@ def comes_back_free(generation: Generation) -> bool:
     """Harmed files of a success can be had again: from the provider, from another place, or by drawing them again."""
     has_source = generation.handle is not None or generation.copy_of is not None
     return has_source or generation.planned.price.usd == 0
-
-
-def _name(planned: Planned, attempt: int, copy_of: str | None) -> str:
-    """An id that says its scene and cannot be mistaken: `sc_01-3fa9c1d2e4`."""
-    text = json.dumps([planned.fingerprint, attempt, planned.place, copy_of])
-    return f"{slug(planned.request.scene.id) or 'img'}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"

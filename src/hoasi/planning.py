@@ -275,7 +275,9 @@ def reseeded(planned: Planned, attempt: int) -> Planned:
         return planned
     seed = int(_digest([planned.fingerprint, attempt]), 16) % SEEDS
     sent = {"seed": seed} if planned.seed_is_sent else {}
-    return planned.model_copy(update={"seed": seed, "parameters": {**planned.parameters, **sent}})
+    others = tuple(reseeded(other, attempt) for other in planned.alternatives)
+    changed = {"seed": seed, "parameters": {**planned.parameters, **sent}, "alternatives": others}
+    return planned.model_copy(update=changed)
 
 
 def _digest(value: Any) -> str:

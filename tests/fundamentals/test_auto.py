@@ -125,3 +125,29 @@ async def test_what_moved_is_found_again(
     again = await made(workspace, both(fal), swap)
     assert states(again) == ["skipped_existing"]
     assert sandbox.stats()["models"] == {FAL: 1}
+
+
+async def test_what_moved_and_failed_there_is_asked_for_again(
+    workspace: Path, fal: str, sandbox: Sandbox, swap: Request, quick: object
+) -> None:
+    """Made by nobody yet: the same call goes the same way once more, and so does a call of the first one by name."""
+    environ = {**both(fal), "HOASI_KLING_URL": NOWHERE}
+    sandbox.faults.add(fault("submit", "validation", model=FAL))
+    failed = await made(workspace, environ, swap)
+    alone = await made(workspace, environ, swap.model_copy(update={"provider": "kling"}))
+    again = await made(workspace, environ, swap)
+    entries = [reply.generations[0] for reply in (failed, alone, again)]
+    told = [(entry.provider, entry.state, entry.paid) for entry in entries]
+    assert told == [("fal", "failed", "no"), ("kling", "failed", "no"), ("fal", "succeeded", "yes")]
+    assert sandbox.stats()["models"] == {FAL: 1}
+
+
+async def test_what_moved_can_be_made_anew(
+    workspace: Path, fal: str, sandbox: Sandbox, swap: Request, quick: object
+) -> None:
+    """`overwrite` buys again: by whom it was made, while the first one still cannot be reached."""
+    environ = {**both(fal), "HOASI_KLING_URL": NOWHERE}
+    replies = [await made(workspace, environ, swap, overwrite=again) for again in (False, True, True)]
+    assert [(reply.generations[0].provider, states(reply)) for reply in replies] == [("fal", ["succeeded"])] * 3
+    assert len({reply.generations[0].id for reply in replies}) == len(replies)
+    assert sandbox.stats()["models"] == {FAL: 3}

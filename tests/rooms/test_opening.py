@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -13,7 +14,7 @@ from hoasi.catalogue import load
 from hoasi.ledger import Ledger
 from hoasi.opening import Desk, Opening, open_all
 from hoasi.planning import Site, plan_request
-from hoasi.records import Planned, Request, Scene
+from hoasi.records import Planned, Request, Scene, State
 
 SITE = Site(job_id="job-1", output_dir="jobs/job-1/pictures", log_path="jobs/job-1/log.toml")
 
@@ -82,3 +83,21 @@ def test_only_the_wishes_for_new_pictures_are_admitted(tmp_path: Path) -> None:
         )
     ledger.close()
     assert asked == [["a"], ["b"]]
+
+
+def test_what_was_bought_elsewhere_since_is_not_taken_over(tmp_path: Path) -> None:
+    """Another call bought it by name while this one waited for its own maker: their numbers need not be the same."""
+    ledger = Ledger(tmp_path / "ledger.db")
+    first, second, third = planned("a"), planned("b"), planned("c")
+    lost = decide(tmp_path / "ledger.db", third, "me").generation
+    ledger.save(lost.id, "me", state=State.FAILED, owner=None)
+    waiting = decide(
+        tmp_path / "ledger.db", first.model_copy(update={"alternatives": (second, third)}), "me"
+    ).generation
+    other = decide(tmp_path / "ledger.db", second, "another").generation
+    assert (waiting.attempt, other.attempt) == (2, 1)
+    with pytest.raises(sqlite3.IntegrityError):
+        ledger.move(waiting.id, "me", second)
+    ledger.save(other.id, "another", state=State.FAILED, owner=None)
+    assert ledger.move(waiting.id, "me", second).planned.fingerprint == second.fingerprint
+    ledger.close()
