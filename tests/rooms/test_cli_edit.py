@@ -17,6 +17,7 @@ from hoasi import Ask, Studio
 from hoasi.cli.app import app
 from hoasi.errors import HoasiError
 from hoasi.sandbox import Sandbox, serving_in_thread
+from hoasi.workflows import PRESETS
 
 SIZE = (320, 192)
 
@@ -132,3 +133,10 @@ def test_a_mask_needs_a_picture(shelf: Path, url: str, sandbox: Sandbox) -> None
     with pytest.raises(HoasiError) as refused:
         asked(shelf, url, mask="mask.png")
     assert (refused.value.key, refused.value.paid, sandbox.stats()["requests"]) == ("mask_alone", "no", [])
+
+
+def test_the_help_names_every_preset() -> None:
+    """In both languages."""
+    for lang in ("vi", "en"):
+        said = CliRunner().invoke(app, ["edit", "--help", "--lang", lang], env={"COLUMNS": "400"}).stdout
+        assert [name for name in PRESETS if name not in said] == []

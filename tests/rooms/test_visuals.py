@@ -333,6 +333,16 @@ def test_a_project_on_the_command_line(project: Path, url: str, sandbox: Sandbox
     assert all(row["prompt"].startswith("Digital illustration") for row in rows(project / "frames"))
 
 
+@pytest.mark.parametrize("sandbox", [Sandbox(latency_s=0.3, pictures="tiny")])
+def test_a_picture_is_told_by_the_name_that_others_look_for(project: Path, url: str, sandbox: Sandbox) -> None:
+    """Pictures that end one after the other: no line names a file of ours, and each has its line."""
+    write(project, "a cup", "a boat", "a kite")
+    words = ["visuals", "generate", "--project", str(project), "--provider", "fal", "--at-once", "1"]
+    said = CliRunner().invoke(app, [*words, "--workspace", str(project)], env=fal_environ(url)).stdout
+    assert ".hoasi" not in said
+    assert [said.count(f"{project}/frames/scene-00{number}.png") for number in (1, 2, 3)] == [1, 1, 1]
+
+
 def test_a_script_on_the_command_line(script: Path, workspace: Path, url: str) -> None:
     """`--json` holds the asset records."""
     made = hoasi(workspace, url, "visuals", "generate", "--project", str(script.parent))

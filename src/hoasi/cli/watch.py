@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Collection, Coroutine, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hoasi.answers import Reply
+from hoasi.answers import Entry, Reply
 from hoasi.messages import say
+from hoasi.planning import TAKES
 from hoasi.records import OPEN_STATES
 
 if TYPE_CHECKING:
@@ -65,7 +67,13 @@ class _Watch:
     def _tell_ended(self) -> None:
         ended = [e for e in self._studio.show(self._waiting).generations if e.state not in OPEN_STATES]
         for entry in ended:
-            self._screen.entry(entry)
+            if _has_its_names(entry):
+                self._screen.entry(entry)
             self._cost_usd += entry.cost_usd or 0.0
         told = {entry.id for entry in ended}
         self._waiting = [name for name in self._waiting if name not in told]
+
+
+def _has_its_names(entry: Entry) -> bool:
+    """Its files lie where their reader looks for them; else they are told with the answer, when they do."""
+    return not any(f"/{TAKES}/" in Path(path).as_posix() for path in entry.outputs)
