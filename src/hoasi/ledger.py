@@ -111,9 +111,9 @@ class Ledger:
         ).fetchall()
         return [generation_of(row) for row in rows[:limit]], rows[limit - 1]["number"] if len(rows) > limit else 0
 
-    def spent(self, job_id: str, since: float) -> Spent:
-        """What was or may have been paid, and what is on its way: of a job, and of everything since a moment."""
-        return spent(self._db, job_id, since)
+    def spent(self, job_id: str, since: float, realm: str) -> Spent:
+        """What was or may have been paid in a realm, and is on its way: of a job, and of everything since a moment."""
+        return spent(self._db, job_id, since, realm)
 
     def durations(self, provider: str, model: str) -> list[float]:
         """Seconds of the latest 50 results of a model, to know when to look."""

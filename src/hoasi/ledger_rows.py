@@ -21,13 +21,15 @@ BESIDE_S = 600.0
 
 _DOLLARS = "COALESCE(SUM(COALESCE(cost_usd, estimate_usd)), 0)"
 _ON_ITS_WAY = f"state IN ({', '.join('?' * len(OPEN_STATES))})"
+_IN_REALM = "copy_of IS NULL AND COALESCE(json_extract(planned, '$.realm'), '') = ?"
+"""Make-believe dollars are not counted with real ones."""
 _SPENT_ON_JOB = (
     f"SELECT {_DOLLARS}, COALESCE(SUM(images), 0) FROM generation"
-    f" WHERE job_id = ? AND copy_of IS NULL AND (paid != 'no' OR {_ON_ITS_WAY})"
+    f" WHERE job_id = ? AND (paid != 'no' OR {_ON_ITS_WAY}) AND {_IN_REALM}"
 )
 _SPENT_SINCE = (
-    f"SELECT {_DOLLARS} FROM generation WHERE copy_of IS NULL"
-    f" AND ((COALESCE(submitted_at, created_at) >= ? AND paid != 'no') OR {_ON_ITS_WAY})"
+    f"SELECT {_DOLLARS} FROM generation"
+    f" WHERE ((COALESCE(submitted_at, created_at) >= ? AND paid != 'no') OR {_ON_ITS_WAY}) AND {_IN_REALM}"
 )
 
 
@@ -40,10 +42,10 @@ class Spent(NamedTuple):
     """Of the whole workspace, since the month began (UTC)."""
 
 
-def spent(db: sqlite3.Connection, job_id: str, since: float) -> Spent:
+def spent(db: sqlite3.Connection, job_id: str, since: float, realm: str) -> Spent:
     """What was or may have been paid, and what is on its way: of a job, and of everything since a moment."""
-    job_usd, job_images = db.execute(_SPENT_ON_JOB, [job_id, *OPEN_STATES]).fetchone()
-    (month_usd,) = db.execute(_SPENT_SINCE, [since, *OPEN_STATES]).fetchone()
+    job_usd, job_images = db.execute(_SPENT_ON_JOB, [job_id, *OPEN_STATES, realm]).fetchone()
+    (month_usd,) = db.execute(_SPENT_SINCE, [since, *OPEN_STATES, realm]).fetchone()
     return Spent(float(job_usd), int(job_images), float(month_usd))
 
 

@@ -68,7 +68,8 @@ def open_all(
     """
     with ledger.transaction() as db:
         desk = Desk(db)
-        spent = ledger.spent(items[0].job_id, month_began(time.time())) if items else Spent()
+        began = month_began(time.time())
+        spent = ledger.spent(items[0].job_id, began, items[0].realm) if items else Spent()
         known, openings, names = list[Planned](), list[Opening](), dict[str, str]()
         for item in items:
             known.append(_bound(desk.known(item, overwrite=overwrite, resubmit=resubmit), names))

@@ -207,6 +207,19 @@ async def test_a_month_s_limit_counts_every_job_of_this_month(open_studio: OpenS
     assert sandbox.stats()["submissions"] == 3
 
 
+async def test_make_believe_dollars_do_not_count_against_real_ones(
+    open_studio: OpenStudio, workspace: Path, fal: str
+) -> None:
+    """A rehearsal in the sandbox takes nothing away from the limits of job and month."""
+    limits = {"HOASI_MONTH_MAX_COST_USD": "0.05", "HOASI_JOB_MAX_COST_USD": "0.05", "HOASI_JOB_MAX_IMAGES": "1"}
+    async with Studio(workspace, environ={"HOASI_SANDBOX": fal, **limits}) as studio:
+        await studio.generate(one("a"))
+        with pytest.raises(BudgetExceeded):
+            await studio.generate(one("b"))
+    async with open_studio(**limits) as studio:
+        assert (await studio.generate(one("a"))).generations[0].state == "succeeded"
+
+
 @pytest.mark.parametrize(
     ("at", "began"),
     [("2026-11-30T23:59:59", "2026-11-01"), ("2026-12-01T00:00:00", "2026-12-01"), ("2027-01-31T12:00", "2027-01-01")],
