@@ -22,6 +22,12 @@ def price_of(card: Card, parameters: Mapping[str, Any], inputs: Sequence[Input],
     return Price(usd=round(one * count, 6), basis=basis)
 
 
+def usual(card: Card) -> float | None:
+    """Dollars a unit where nothing but the card's own defaults is said; None where the card does not know."""
+    chosen = {name: option.default for name, option in card.options.items() if option.default is not None}
+    return None if card.price is None else _rate(card.price, chosen)
+
+
 def seconds_of(card: Card, parameters: Mapping[str, Any], inputs: Sequence[Input]) -> float | None:
     """Length of the clip that is made (of an extension: of what is added); None where nothing says."""
     if card.adds_s is not None:

@@ -207,3 +207,11 @@ def test_unknown_model_names_the_nearest() -> None:
     with pytest.raises(NotFound) as caught:
         load("fal").card("fal-ai/nano-bananna")
     assert "fal-ai/nano-banana" in caught.value.facts["near"]
+
+
+@pytest.mark.parametrize(("asked", "near"), [("stabilty", "stability"), ("nosuch", ", ".join(PROVIDERS))])
+def test_an_unknown_provider_names_the_nearest_or_all(asked: str, near: str) -> None:
+    """Nothing that is only a little alike is offered as the one choice."""
+    with pytest.raises(NotFound) as refused:
+        load(asked)
+    assert refused.value.facts["near"] == near

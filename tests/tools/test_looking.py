@@ -212,3 +212,14 @@ async def test_an_unknown_provider_is_refused_with_the_nearest(connect: Connect)
     """`provider` of list_models is checked like everywhere."""
     async with connect() as client:
         assert refused(await client.call_tool("list_models", {"provider": "locl"}))["key"] == "provider_unknown"
+
+
+async def test_the_listed_price_is_that_of_a_plain_call(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the model's own defaults: the dearest quality is not what anybody gets unasked."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-5f3c9a")
+    asked = {"prompt": "a kite", "provider": "openai", "dry_run": True}
+    async with connect() as client:
+        listed = told(await client.call_tool("list_models", {"provider": "openai"}))["models"]
+        for model in listed:
+            plain = told(await client.call_tool("generate_image", {**asked, "model": model["id"]}))
+            assert plain.get("estimate_usd") == model.get("price_usd"), model["id"]

@@ -191,7 +191,7 @@ def load(provider: str) -> Catalogue:
         NotFound: no provider of that name.
     """
     if provider not in PROVIDERS:
-        near = difflib.get_close_matches(provider, PROVIDERS, n=1, cutoff=0.3)
+        near = difflib.get_close_matches(provider, PROVIDERS, n=1)
         raise NotFound("provider_unknown", provider=provider, near=", ".join(near or PROVIDERS))
     raw = tomllib.loads(files("hoasi.catalogue").joinpath(f"{provider}.toml").read_text(encoding="utf-8"))
     cards = [{"provider": provider, **raw.get("common", {}), **card} for card in raw["cards"]]

@@ -8,10 +8,11 @@ import typer
 
 from hoasi import catalogue
 from hoasi.answers import Reply
-from hoasi.catalogue import Card, CardPrice
+from hoasi.catalogue import Card
 from hoasi.cli.answer import Answer, Sheet
 from hoasi.cli.frame import call_of
 from hoasi.messages import money, say
+from hoasi.pricing import usual
 from hoasi.providers import provider
 from hoasi.settings import Settings
 
@@ -44,16 +45,17 @@ def _key(name: str, settings: Settings) -> str:
 
 
 def _row(card: Card, key: str) -> tuple[str, ...]:
-    return card.id, ", ".join(card.operations), _price(card.price), _limits(card), say(f"cli.models.keys.{key}")
+    return card.id, ", ".join(card.operations), _price(card), _limits(card), say(f"cli.models.keys.{key}")
 
 
-def _price(price: CardPrice | None) -> str:
-    """`$0.039 / image (2026-11-21)`."""
+def _price(card: Card) -> str:
+    """`$0.039 / image (2026-11-21)`, as with the card's defaults."""
+    price = card.price
     if price is None:
         return money(None)
     if price.unit == "free":
         return money(0.0)
-    return f"{money(price.usd)}/{say(f'cli.models.units.{price.unit}')} ({price.read})"
+    return f"{money(usual(card))}/{say(f'cli.models.units.{price.unit}')} ({price.read})"
 
 
 def _limits(card: Card) -> str:

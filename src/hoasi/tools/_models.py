@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from hoasi import catalogue
 from hoasi.catalogue import Card, Option
+from hoasi.pricing import usual
 from hoasi.providers import provider
 from hoasi.record import Record
 from hoasi.settings import Settings
 
 
 class Model(Record):
-    """One hosted model. Prices in US dollars a unit; a limit that is absent is not known."""
+    """One hosted model. Prices in US dollars a unit, as with its defaults; a limit that is absent is not known."""
 
     id: str
     provider: str
@@ -55,7 +56,7 @@ def model_of(card: Card, settings: Settings) -> Model:
         is_default_for=tuple(operation for operation, models in defaults.items() if card.id in models[:1]),
         operations=card.operations,
         accepts=card.accepts,
-        price_usd=None if price is None else price.usd,
+        price_usd=usual(card),
         price_unit="" if price is None else price.unit,
         max_images=card.max_images,
         max_references=card.references,
