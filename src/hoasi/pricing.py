@@ -44,7 +44,8 @@ def _of_one(price: CardPrice, card: Card, parameters: Mapping[str, Any], inputs:
         first = each if price.first_unit_usd is None else price.first_unit_usd
         return price.fixed_usd + first + each * (megapixels - 1)
     if price.unit != "second":
-        return price.fixed_usd + each
+        given = sum(item.medium == "image" for item in inputs)
+        return round(price.fixed_usd + each + price.reference_usd * max(given - price.free_references, 0), 6)
     seconds = seconds_of(card, parameters, inputs)
     return None if seconds is None else round(price.fixed_usd + each * _counted(seconds, price.step_s), 6)
 

@@ -296,3 +296,22 @@ def test_too_many_references_are_refused() -> None:
     assert isinstance(error, NotSupported)
     assert (error.key, error.facts["count"], error.facts["limit"]) == ("too_many_references", 11, 10)
     assert refused(picture(), model="fal-ai/flux/schnell").key == "references_not_supported"
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "count", "usd"),
+    [
+        ("openai", "gpt-image-2.5-sunburst", 0, 0.013),
+        ("openai", "gpt-image-2.5-sunburst", 1, 0.028),
+        ("openai", "gpt-image-2.5-sunburst", 5, 0.088),
+        ("ark", "doubao-seedream-5-0-pro-260628", 1, 0.09),
+        ("ark", "doubao-seedream-5-0-pro-260628", 3, 0.096),
+        ("ark", "doubao-seedream-5-5-261028", 2, 0.051),
+    ],
+)
+def test_given_pictures_that_cost_something_are_counted(provider: str, model: str, count: int, usd: float) -> None:
+    """A limit holds for what is sent along, too."""
+    size = {"width": 640, "height": 640}
+    given = [picture(f"{number:064x}", f"refs/{number}.png").model_copy(update=size) for number in range(count)]
+    (only,) = plans(load(provider), SITE, *given, model=model)
+    assert only.price.usd == usd

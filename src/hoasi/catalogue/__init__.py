@@ -37,6 +37,9 @@ class CardPrice(Record):
     """Seconds are counted in started steps of so many."""
     fixed_usd: float = 0.0
     """What each call costs besides."""
+    reference_usd: float = 0.0
+    """What each picture that is given to it costs besides, after the first `free_references`."""
+    free_references: int = 0
     tokens: dict[str, float] = {}
     """What a token of each kind costs, where replies count them: then the estimate is replaced by the exact cost."""
     source: str
