@@ -449,6 +449,13 @@ async def test_what_never_arrived_is_not_found(maker: Replicate, wire: Wire, san
     assert await maker.find(wire, order()) is None
 
 
+@pytest.mark.parametrize(("listed", "could"), [(FLUX.title(), True), (None, True), (SCHNELL, False)])
+def test_a_name_is_the_same_however_the_list_writes_it(listed: str | None, could: bool) -> None:
+    """What could be it is never taken for absent: that would buy it again."""
+    wanted = Lost(FLUX, {"seed": 7}, 0.0, frozenset(), is_seed_own=True)
+    assert wanted.could_be({"id": "p1", "model": listed, "input": {"seed": 7}}) is could
+
+
 async def test_what_is_older_than_the_order_is_not_it(maker: Replicate, wire: Wire) -> None:
     """The same input was bought long before: that was another purchase."""
     await maker.submit(wire, order())

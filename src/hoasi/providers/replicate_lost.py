@@ -59,7 +59,7 @@ class Lost(NamedTuple):
 
     def could_be(self, row: dict[str, Any]) -> bool:
         """Nobody's, of that model, and with the same inputs or with inputs that are gone."""
-        if row.get("model") != self.model or row.get("id") in self.taken:
+        if not _is_same(row.get("model"), self.model) or row.get("id") in self.taken:
             return False
         told = row.get("input")
         return not isinstance(told, dict) or row.get("data_removed") is True or self.fits(told)
@@ -93,9 +93,14 @@ def lost(order: Order, schema: Schema) -> Lost:
 
 def _is_double(other: Planned, wanted: Lost, own: Planned, schema: Schema) -> bool:
     """It could not be told from ours; of another version of the model nobody knows."""
-    if named(other.model)[0] != schema.model:
+    if not _is_same(named(other.model)[0], schema.model):
         return False
     return other.model != own.model or wanted.fits(_inputs(other, schema))
+
+
+def _is_same(listed: object, model: str) -> bool:
+    """The list may write a name otherwise than it was asked for, and one without a name could be any model's."""
+    return listed is None or str(listed).casefold() == model.casefold()
 
 
 def _inputs(planned: Planned, schema: Schema) -> dict[str, Any]:
