@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -148,6 +149,60 @@ async def test_a_lora_that_is_not_there_is_named_before_anything_is_sent(
         assert (await one(studio, wanted("comfyui", loras=(AN,)))).state == "succeeded"
 
 
+def hung(sandbox: Sandbox) -> list[str]:
+    """Names of the LoRAs of the graph that ran last, in a chain."""
+    graph = list(sandbox.comfyui.history.values())[-1]["prompt"][2]
+    return [node["inputs"]["lora_name"] for node in graph.values() if node["class_type"] == "LoraLoader"]
+
+
+@pytest.mark.parametrize("lacks", ["easy loraStack", "TeaCache"])
+async def test_a_lora_in_a_folder_goes_by_its_file_name(
+    lacks: str, workspace: Path, fal: str, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A style's film and somebody's LoRA are sent as the server lists them, in a chain or a stack; a line tells it."""
+    sandbox.change(comfyui_loras=("people/an.safetensors",), comfyui_lacks=(lacks,))
+    (workspace / "resources").mkdir()
+    rows = [{"id": "noir", "lora_file": "lora_01", "cine_lora_weight": 0.8}]
+    (workspace / "resources" / "styles.json").write_text(json.dumps({"styles": rows}), encoding="utf-8")
+    with caplog.at_level(logging.INFO, "hoasi.comfy"):
+        async with graph_studio(workspace, fal) as studio:
+            made = await one(studio, wanted("comfyui", style="noir", loras=(AN,)))
+    assert made.state == "succeeded", made.error
+    names = ["lora_01.safetensors", "people/an.safetensors", "film/FILM-V3-FLUX.safetensors"]
+    graph = list(sandbox.comfyui.history.values())[-1]["prompt"][2]
+    stacked = [graph["stack"]["inputs"][f"lora_{n}_name"] for n in (1, 2, 3)] if "stack" in graph else []
+    assert (hung(sandbox), stacked) == ((names, []) if lacks == "easy loraStack" else ([], names))
+    assert "FILM-V3-FLUX.safetensors is film/FILM-V3-FLUX.safetensors" in caplog.text
+
+
+async def test_a_lora_in_two_folders_is_refused_until_one_has_another_name(
+    workspace: Path, fal: str, sandbox: Sandbox
+) -> None:
+    """Both are named, nothing is sent; once it is mended at the server the same process takes it."""
+    sandbox.change(comfyui_loras=("a/an.safetensors", "b/an.safetensors"), comfyui_lacks=("easy loraStack",))
+    async with graph_studio(workspace, fal) as studio:
+        made = await one(studio, wanted("comfyui", loras=(AN,)))
+        assert made.error is not None
+        assert (made.error.key, made.paid, sent(sandbox)) == ("lora_in_folders", "no", 0)
+        assert "a/an.safetensors, b/an.safetensors" in made.error.message
+        sandbox.change(comfyui_loras=("a/an.safetensors", "b/binh.safetensors"))
+        assert (await one(studio, wanted("comfyui", loras=(AN,)))).state == "succeeded"
+    assert hung(sandbox) == ["a/an.safetensors"]
+
+
+async def test_a_server_that_changed_is_asked_anew(workspace: Path, fal: str, sandbox: Sandbox) -> None:
+    """A file was moved after the server had said where it lies: it refuses once, and the next call finds it."""
+    sandbox.change(comfyui_loras=("a/an.safetensors",), comfyui_lacks=("easy loraStack",))
+    async with graph_studio(workspace, fal) as studio:
+        assert (await one(studio, wanted("comfyui", loras=(AN,), seed=1))).state == "succeeded"
+        sandbox.change(comfyui_loras=("b/an.safetensors",))
+        refused = await one(studio, wanted("comfyui", loras=(AN,), seed=2))
+        assert refused.error is not None
+        assert (refused.error.key, refused.paid) == ("comfy_refused", "no")
+        assert (await one(studio, wanted("comfyui", loras=(AN,), seed=2))).state == "succeeded"
+    assert (hung(sandbox), looks(sandbox)) == (["b/an.safetensors"], 2)
+
+
 async def test_nodes_of_unknown_packs_are_left_to_the_server() -> None:
     """Of them only that they are missing is sure: they may take more than their lists tell."""
     info = {
@@ -262,6 +317,9 @@ async def test_a_teacache_may_be_set_for_all(workspace: Path, fal: str, sandbox:
     ("name", "value"),
     [
         ("HOASI_COMFYUI_LORA_SHAPE", "heap"),
+        ("HOASI_COMFYUI_LORAS", "film/x.safetensors, ../../y.safetensors"),
+        ("HOASI_COMFYUI_LORAS", "/film/x.safetensors"),
+        ("HOASI_COMFYUI_LORAS", "C:\\film\\x.safetensors"),
         ("HOASI_COMFYUI_TEACACHE", "much"),
         ("HOASI_COMFYUI_TEACACHE", "nan"),
         ("HOASI_COMFYUI_TEACACHE", "11"),

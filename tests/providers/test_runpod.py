@@ -201,6 +201,25 @@ async def test_loras_with_an_address_are_fetched(studio: Studio, sandbox: Sandbo
     assert (body["model_urls"], body["force_download"]) == ([{"id": "an.safetensors", "url": lora.url}], False)
 
 
+async def test_a_lora_in_a_folder_of_the_workers_goes_by_its_file_name(
+    workspace: Path, fal: str, sandbox: Sandbox
+) -> None:
+    """They cannot be asked: a setting says where it lies; that is no other purchase. One in two folders is refused."""
+    film = Lora(name="FILM-V3-FLUX", kind="film")
+    async with graph_studio(workspace, fal) as studio:
+        plain = (await studio.plan(call(wanted("runpod", loras=(film,))))).items[0]
+    async with graph_studio(workspace, fal, HOASI_RUNPOD_LORAS="x/a.safetensors, y/a.safetensors") as studio:
+        with pytest.raises(WrongInput) as refused:
+            await studio.plan(call(wanted("runpod", loras=(Lora(name="a"),))))
+    assert refused.value.key == "lora_in_folders"
+    async with graph_studio(workspace, fal, HOASI_RUNPOD_LORAS="film/FILM-V3-FLUX.safetensors") as studio:
+        made = await one(studio, wanted("runpod", loras=(film,)))
+    assert made.state == "succeeded", made.error
+    (job,) = sandbox.runpod._jobs.values()
+    assert job.body["workflow"]["lora1"]["inputs"]["lora_name"] == "film/FILM-V3-FLUX.safetensors"
+    assert Path(made.outputs[0]).stem == plain.stems[0]
+
+
 async def test_pictures_travel_inside(workspace: Path, studio: Studio, sandbox: Sandbox) -> None:
     """Picture and mask go as base64 under names of their own, which the graph loads."""
     start = picture(workspace / "refs" / "start.png")

@@ -12,7 +12,7 @@ import pytest
 import hoasi.comfy
 from hoasi.comfy import template as templates
 from hoasi.comfy.graph import Shape, build
-from hoasi.comfy.loras import Lora, Wanted, stack
+from hoasi.comfy.loras import Lora, Wanted, placed, stack
 from hoasi.comfy.nodes import known
 from hoasi.comfy.template import Template, load, names, read
 from hoasi.comfy.validate import validate
@@ -46,8 +46,8 @@ def test_what_is_built_is_what_the_server_accepted(shape: Shape, count: int) -> 
 @pytest.mark.parametrize("shape", ["chain", "stack"])
 def test_the_policy_gives_the_strengths_of_the_accepted_graph(shape: Shape) -> None:
     """Two characters and the film LoRA come out exactly as in the accepted file itself."""
-    film = Wanted(name="FILM-V3-FLUX", folder="film/")
-    loras = stack(None, [Wanted(name="lora_01"), Wanted(name="lora_02")], film)
+    loras = stack(None, [Wanted(name="lora_01"), Wanted(name="lora_02")], Wanted(name="FILM-V3-FLUX"))
+    loras = placed(loras, server().loras())
     graph = build(load(), SAME, loras, shape, teacache=TEA[shape])
     assert mapping(graph, ACCEPTED[shape]) is not None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hoasi.comfy.loras import Wanted, model_urls, notes, stack
+from hoasi.comfy.loras import Wanted, model_urls, must_be_one, notes, placed, stack
 from hoasi.errors import WrongInput
 from hoasi.messages import speak
 
@@ -71,13 +71,24 @@ def test_a_name_that_is_a_path_is_refused(name: str) -> None:
         assert refused.value.key == "lora_name_bad"
 
 
-@pytest.mark.parametrize("folder", ["film", "/film/", "../", "a/../b/", "C:\\film\\", "\\film\\", "a\n/"])
-def test_a_folder_of_the_server_is_relative(folder: str) -> None:
-    """The setting ends in the server's separator and stays below its LoRA folder."""
+@pytest.mark.parametrize("file", ["x.safetensors", "film/x.safetensors", "film\\x.safetensors", "a/b/x.safetensors"])
+def test_a_bare_name_is_the_file_that_the_server_lists(file: str) -> None:
+    """With the server's own separator, and its strengths as they were; what only ends alike is another file."""
+    loras = stack(Wanted(name="x", weight=0.5))
+    found = placed(loras, (file, "film/ax.safetensors", "y.safetensors"))
+    assert found == (loras[0].model_copy(update={"name": file}),)
+    assert placed(loras, ("ax.safetensors", "x.safetensors/y")) == loras
+
+
+def test_a_bare_name_in_several_folders_is_refused() -> None:
+    """Unless one lies in no folder: then that is what its name says."""
+    loras, both = stack(Wanted(name="x")), ("b/x.safetensors", "a/x.safetensors")
+    assert placed(loras, both) == loras
     with pytest.raises(WrongInput) as refused:
-        stack(Wanted(name="x", folder=folder))
-    assert refused.value.key == "lora_name_bad"
-    assert stack(Wanted(name="x", folder="film\\"))[0].name == "film\\x.safetensors"
+        must_be_one(loras, both)
+    told = {"name": "x.safetensors", "files": "a/x.safetensors, b/x.safetensors"}
+    assert (refused.value.key, refused.value.facts) == ("lora_in_folders", told)
+    must_be_one(loras, ("a/x.safetensors", "x.safetensors"))
 
 
 @pytest.mark.parametrize("weight", [10.01, -11.0, float("inf"), float("nan")])

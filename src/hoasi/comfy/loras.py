@@ -5,10 +5,11 @@ Order: style, characters, film. Strength = weight x factor (loras.toml); factors
 
 from __future__ import annotations
 
+import logging
 import math
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -18,8 +19,9 @@ from hoasi.errors import WrongInput
 from hoasi.messages import say
 from hoasi.record import Record
 
+log = logging.getLogger("hoasi.comfy")
 _BAD_NAME = re.compile(r"[/\\\x00-\x1f\x7f]|\.\.")
-_BAD_FOLDER = re.compile(r"^[/\\]|[\x00-\x1f\x7f:]|\.\.")
+_FOLDERS = re.compile(r"[/\\]")
 
 
 class Factors(Record):
@@ -51,14 +53,12 @@ class Strengths(Record):
 class Wanted(Record):
     """A LoRA as somebody asks for it, before the policy.
 
-    `folder` is where the server keeps it, with the server's own separator at its end (`film/`, on Windows `film\\`):
-    a setting, never a caller's word. `url` is for workers that fetch LoRAs themselves. A weight not given is 1.
+    `url` is for workers that fetch LoRAs themselves. A weight not given is 1.
     """
 
     name: str
     weight: float | None = None
     url: str | None = None
-    folder: str = ""
 
     @property
     def given(self) -> float:
@@ -119,6 +119,26 @@ def file_of(name: str, *, suffix: str = ".safetensors") -> str:
     return plain if plain.lower().endswith(suffix) else plain + suffix
 
 
+def placed(loras: Sequence[Lora], files: Collection[str]) -> tuple[Lora, ...]:
+    """The LoRAs under the names that a server lists: a bare name that it has in one folder only is that file.
+
+    Its folders are written with its own separator (on Windows a backslash). A name that it does not list, or lists in
+    several folders (`must_be_one`), stays.
+    """
+    return tuple(_placed(lora, files) for lora in loras)
+
+
+def must_be_one(loras: Sequence[Lora], files: Collection[str]) -> None:
+    """No LoRA that was placed lies in several folders of the server.
+
+    Raises:
+        WrongInput: `lora_in_folders`: none of them is meant more than the others.
+    """
+    for lora in loras:
+        if len(found := _lying(lora, files)) > 1:
+            raise WrongInput("lora_in_folders", name=lora.name, files=", ".join(sorted(found)[:6]))
+
+
 def notes(loras: Sequence[Lora]) -> tuple[str, ...]:
     """What the caller should know: a LoRA that is hung in twice (its strengths add up)."""
     names = [lora.name for lora in loras]
@@ -137,13 +157,24 @@ def _factor(factors: Factors, number: int) -> float:
 
 def _lora(wanted: Wanted, factor: float, table: Strengths) -> Lora:
     name = file_of(wanted.name, suffix=table.suffix)
-    if wanted.folder and (_BAD_FOLDER.search(wanted.folder) or wanted.folder[-1] not in "/\\"):
-        raise WrongInput("lora_name_bad", name=ascii(wanted.folder)[1:-1][:80])
     if not math.isfinite(wanted.given) or abs(wanted.given) > table.most:
         raise WrongInput("lora_strength_bad", name=name, value=wanted.given, limit=table.most)
     strength = round(wanted.given * factor, 4)
     url = _address(wanted.url, name) if wanted.url else None
-    return Lora(name=wanted.folder + name, strength_model=strength, strength_clip=strength, url=url)
+    return Lora(name=name, strength_model=strength, strength_clip=strength, url=url)
+
+
+def _lying(lora: Lora, files: Collection[str]) -> list[str]:
+    """The files that a bare name may mean; none where it is a file of the server as it stands."""
+    return [] if lora.name in files else [file for file in files if _FOLDERS.split(file)[-1] == lora.name]
+
+
+def _placed(lora: Lora, files: Collection[str]) -> Lora:
+    found = _lying(lora, files)
+    if len(found) != 1:
+        return lora
+    log.info("LoRA %s is %s at the server", lora.name, found[0])
+    return lora.model_copy(update={"name": found[0]})
 
 
 def _address(url: str, name: str) -> str:

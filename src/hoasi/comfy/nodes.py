@@ -54,6 +54,11 @@ class NodeTable(Record):
         """Whether the table knows this class as one whose results a server keeps."""
         return isinstance(class_type, str) and self.has(class_type) and self.nodes[class_type].is_output
 
+    def loras(self) -> tuple[str, ...]:
+        """The LoRA files that a server lists; none where it lists none."""
+        node = self.nodes.get("LoraLoader", Node())
+        return tuple(map(str, node.fields().get("lora_name", Field(type="COMBO")).choices or ()))
+
     def stock(self) -> NodeTable:
         """Only what ComfyUI itself brings: what a worker without packs has."""
         return self.model_copy(update={"nodes": {name: node for name, node in self.nodes.items() if not node.pack}})

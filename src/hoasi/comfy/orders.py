@@ -13,7 +13,7 @@ from typing import Any
 from hoasi.catalogue import load
 from hoasi.comfy import template as templates
 from hoasi.comfy import wishes
-from hoasi.comfy.loras import Wanted
+from hoasi.comfy.loras import Wanted, must_be_one
 from hoasi.comfy.nodes import NodeTable
 from hoasi.comfy.sizes import SIDE, mask_must_fit
 from hoasi.comfy.styles import Style
@@ -109,6 +109,7 @@ def made(
         values=_values(planned, template, files, prefix),
         shape=wishes.shape(planned, told, nodes),
         teacache=parameters.get("teacache"),
+        files=(nodes and nodes.loras()) or wishes.loras(planned.provider, told),
     )
 
 
@@ -142,6 +143,7 @@ def rehearsed(planned: Planned, told: Mapping[str, str], *, fetches_loras: bool)
     mark = {MARK: template.mark} if template.mark else {}
     planned = _unseeded(settled(planned, {**mark, **wishes.teacache(planned, template, told)}), template)
     workflow = made(planned, {item.role: "picture.png" for item in planned.inputs}, told)
+    must_be_one(workflow.loras, wishes.loras(planned.provider, told))
     lost = () if fetches_loras else tuple(say("comfy.told.url_unused", name=row["id"]) for row in workflow.model_urls)
     return planned.model_copy(update={"warnings": (*planned.warnings, *workflow.notes, *lost)})
 

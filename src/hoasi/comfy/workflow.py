@@ -6,7 +6,7 @@ take is an error before anything is sent.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from hoasi.comfy import loras as policy
@@ -58,6 +58,7 @@ def compose(
     shape: Shape = "chain",
     teacache: float | None = None,
     nodes: NodeTable | None = None,
+    files: Collection[str] = (),
 ) -> Workflow:
     """Put a workflow together and check it.
 
@@ -71,6 +72,7 @@ def compose(
         shape: how LoRAs are hung in (`shape_of`).
         teacache: threshold; None for no such node.
         nodes: what the server has; our own table where it cannot be asked.
+        files: LoRAs as the server lists them, as far as that is known (`loras.placed`).
 
     Raises:
         WrongInput: any of this room's: LoRAs, sizes, seed, slots, `graph_bad`.
@@ -84,6 +86,7 @@ def compose(
     if "seed" in template.slots:
         facts = {name: value for name, value in filled.items() if name != "seed"}
         changed += _seeded(filled, [template.name, text, facts, [lora.model_dump() for lora in hung]])
+    hung = policy.placed(hung, files)
     words = text if text.strip() or "prompt" in template.slots else None
     graph = build(template, {**filled, "prompt": words}, hung, shape, teacache=teacache)
     must_be_good(graph, nodes or known())

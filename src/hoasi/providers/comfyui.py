@@ -80,6 +80,7 @@ class Comfyui:
         graph = (await self._tables.fitted(wire, make)).graph
         reply = await wire.pay(wire.url("", "prompt"), json={"prompt": graph, "prompt_id": work, "client_id": work})
         if not reply.is_ok:
+            self._tables.doubt(wire)
             raise refusals.refused(reply)
         if not isinstance(reply.fields.get("prompt_id"), str):
             raise PaymentUnknown("reply_unclear", provider=self.name, status=reply.status)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from hoasi.comfy.loras import must_be_one
 from hoasi.comfy.nodes import NodeTable, from_object_info, known
 from hoasi.comfy.validate import must_be_good, sure
 from hoasi.comfy.workflow import Workflow
@@ -32,6 +33,7 @@ class Tables:
 
     def __init__(self) -> None:
         self._tables: dict[str, NodeTable] = {}
+        self._doubted: set[str] = set()
 
     def table(self, wire: Wire) -> NodeTable:
         """What the server has, else what our own templates use."""
@@ -44,13 +46,20 @@ class Tables:
             NotSupported, WrongInput: the server would not take it, as far as it says; nothing was sent.
         """
         kept = self._tables.get(wire.address)
-        made = make(kept)
-        if kept is not None and not sure(made.graph, kept):
-            return made
+        if kept is not None and wire.address not in self._doubted:
+            made = make(kept)
+            if not sure(made.graph, kept):
+                return made
         table = await look(wire)
         if table is None:
             return make(None)
         self._tables[wire.address] = table
+        self._doubted.discard(wire.address)
         made = make(table)
+        must_be_one(made.loras, table.loras())
         must_be_good(made.graph, table)
         return made
+
+    def doubt(self, wire: Wire) -> None:
+        """The server did not take what it was said to take: it is asked anew before the next graph."""
+        self._doubted.add(wire.address)
