@@ -119,14 +119,14 @@ def summary(entries: Sequence[Entry]) -> str:
     if not parts:
         return say("summary.nothing")
     known = sum(e.cost_usd or 0.0 for e in entries)
-    unpriced = sum(1 for e in entries if e.cost_usd is None and e.paid == "yes")
+    unpriced = sum(e.cost_usd is None and e.paid == "yes" and e.state not in OPEN_STATES for e in entries)
     folders = sorted({str(Path(path).parent) for e in entries for path in e.outputs})
     where = [say("summary.where", folder=", ".join(folders[:3]))] if folders else []
     is_unclear = any(e.paid == "unknown" and e.state not in OPEN_STATES for e in entries)
     doubt = [say("summary.cost_unknown")] if is_unclear else []
     doubt += [say("summary.cost_open")] if any(e.state in OPEN_STATES for e in entries) else []
     doubt += [say("summary.cost_unpriced", count=unpriced)] if unpriced and known else []
-    cost = say("summary.cost", cost=money(None if unpriced and not known else known))
+    cost = say("summary.cost_not_known") if unpriced and not known else say("summary.cost", cost=money(known))
     return " ".join([say("summary.line", parts=", ".join(parts)), *where, cost, *doubt])
 
 

@@ -12,7 +12,7 @@ import anyio
 import pytest
 from PIL import Image
 
-from calls import content, fault, files, harm, until
+from calls import content, fal_environ, fault, files, harm, until
 from contract import ProviderContract, planned
 from hoasi import Studio
 from hoasi.addresses import origin_of
@@ -27,6 +27,7 @@ from hoasi.errors import (
     WrongInput,
 )
 from hoasi.given import Input, Lora
+from hoasi.messages import say
 from hoasi.pace import Schedule
 from hoasi.providers import runpod_media as media
 from hoasi.providers import runpod_replies as replies
@@ -90,6 +91,19 @@ async def test_the_cost_follows_from_the_seconds(workspace: Path, fal: str, sand
     async with graph_studio(workspace, fal, HOASI_RUNPOD_USD_PER_SECOND="0.5") as studio:
         made = await one(studio, wanted("runpod"))
     assert made.cost_usd == pytest.approx(0.2, abs=0.15)
+
+
+async def test_what_has_no_price_is_never_said_to_be_free(workspace: Path, fal: str) -> None:
+    """Without a price by the second nobody knows what a paid picture cost; with a known one beside it, it is named."""
+    async with graph_studio(workspace, fal, **fal_environ(fal)) as studio:
+        alone = await studio.generate(call(wanted("runpod")))
+        again = await studio.generate(call(wanted("runpod")))
+        beside = await studio.generate(call(wanted("runpod", seed=5), wanted("fal")))
+    assert (alone.cost_usd, "$" in alone.message) == (None, False)
+    assert say("summary.cost_not_known") in alone.message
+    assert (again.cost_usd, "$0 " in again.message) == (0.0, True)
+    assert (beside.cost_usd, "$0." in beside.message) == (None, True)
+    assert say("summary.cost_unpriced") in beside.message
 
 
 @pytest.mark.parametrize(
