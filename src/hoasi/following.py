@@ -10,7 +10,7 @@ import anyio
 from hoasi.bringing import asked, waiting
 from hoasi.errors import Cancelled, ResultExpired
 from hoasi.line import Line, Parked, Stopped
-from hoasi.pace import Schedule, patiently, until_ready
+from hoasi.pace import Schedule, looked, patiently, until_ready
 from hoasi.providers._outcomes import Ready
 from hoasi.providers._provider import Cancels, Follows
 
@@ -48,7 +48,7 @@ async def _within(line: Line, maker: Follows, seconds: float) -> Ready | None:
 
 async def _look(line: Line, maker: Follows) -> Ready | None:
     """Where it stands now: how it ended, if it has."""
-    seen = await asked(line, lambda: patiently(lambda: maker.poll(line.wire, line.receipt)))
+    seen = await asked(line, lambda: looked(maker, line))
     if isinstance(seen, Ready):
         return seen
     line.tell(seen)

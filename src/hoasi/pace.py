@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeVar
 
 import anyio
 
+from hoasi.errors import ResultExpired
 from hoasi.providers._outcomes import Pending, Ready, TryAgain
 from hoasi.providers._provider import Follows, Watches
 from hoasi.street import NotSent, ReplyLost, WireTrouble
@@ -132,10 +133,19 @@ async def until_ready(provider: Follows, who: Follower, schedule: Schedule, sent
                 return ready
     while True:
         await who.pause(schedule.wait_s(time.time() - sent_at))
-        seen = await patiently(lambda: provider.poll(who.wire, who.receipt), least_s=schedule.least_s)
+        seen = await looked(provider, who, schedule.least_s)
         if isinstance(seen, Ready):
             return seen
         who.tell(seen)
+
+
+async def looked(provider: Follows, who: Follower, least_s: float = 0.0) -> Pending | Ready:
+    """Where it stands. That nothing is known of it is believed when it was said again and again: a gateway may err.
+
+    Raises:
+        GenerationFailed: as `until_ready`. NotSent, ReplyLost, TryAgain: still no answer.
+    """
+    return await patiently(lambda: provider.poll(who.wire, who.receipt), also=(ResultExpired,), least_s=least_s)
 
 
 async def _watched(stream: AsyncGenerator[Pending | Ready, None], tell: Tell) -> Ready | None:

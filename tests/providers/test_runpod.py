@@ -587,6 +587,13 @@ async def test_after_half_an_hour_it_is_gone_and_said_so(workspace: Path, fal: s
     assert (made.state, made.error.key, made.paid) == ("expired", "runpod_gone", "unknown")
 
 
+async def test_one_404_is_no_loss(studio: Studio, sandbox: Sandbox, quick: object) -> None:
+    """A gateway that errs once or twice does not take a paid picture away."""
+    sandbox.faults.add(fault("status", "gone", times=2))
+    made = await one(studio, wanted("runpod"))
+    assert (made.state, sandbox.stats()["submissions"]) == ("succeeded", 1)
+
+
 async def test_a_free_question_is_patient(studio: Studio, sandbox: Sandbox, quick: object) -> None:
     """Status calls that break, are refused or are nonsense are asked again."""
     for kind in ("5xx", "garbage", "429", "reset", "wrong_type"):
