@@ -90,9 +90,9 @@ class ImageGenerator:
         Args:
             prompt: a style's words are put around it.
             style_id: id or title of a registered style, or a style of the house.
-            width: in pixels, rounded to 16; where nothing is said, 1360, or that of `image`.
+            width: in pixels, rounded to 16; where nothing is said, 1360, or that of `image`, or of the `template`.
             height: likewise, 768.
-            steps: where nothing is said, the style's own, else 20.
+            steps: where nothing is said, the style's own, else 20, or those of the `template`.
             seed: -1: one that follows from everything else.
             character_loras: names, (name, weight), or objects with name, weight, url.
             save_to_style: put it into the style's folder as `generated_<UTC>_<8 hex>.png`.
@@ -103,11 +103,12 @@ class ImageGenerator:
             control_image: guided by a ready control picture (a drawn pose, depth, edges); needs `control_net`.
             pose_image: guided by the pose of the person in this photo; needs `control_net`.
             settings: `film_lora`, `provider`, `overwrite`, `consent` (the words of people whose picture is sent) or
-                `no_faces`, and further parameters of the model: `mode`, `guidance`, `denoise`, `control_strength` ...
+                `no_faces`, and further parameters of the model: `mode`, `template`, `denoise`, `control_strength` ...
                 Pictures are paths in the workspace, https addresses, or ids of results of hoasi.
 
         Returns:
-            request_id, status, images (base64), seed, style_id, saved_path, metadata.
+            request_id, status, images (base64; more than one where a template of your own makes more), seed, style_id,
+            saved_path (of the first; the others lie in `outputs`), metadata.
 
         Raises:
             WrongInput: nothing was paid. GenerationFailed, PaymentUnknown: its `paid` tells.
@@ -168,6 +169,7 @@ def _requests(
     options = {"width": WIDTH, "height": HEIGHT, "steps": STEPS, **given}
     others = {"steps"} if style is not None and style.steps is not None else set()
     others |= {"width", "height"} if "operation" in facts else set()
+    others |= {"width", "height", "steps"} if given.get("template") else set()
     said = {
         name: int(value) if isinstance(value, _Usual) else value
         for name, value in options.items()
@@ -211,13 +213,13 @@ def _record(
     if made.state is not State.SUCCEEDED or made.problem is not None:
         return error_of(made)
     artifact = made.artifacts[0]
-    content = (root / artifact.path).read_bytes()
+    contents = [(root / one.path).read_bytes() for one in made.artifacts]
     at = made.finished_at or made.created_at
     metadata = {
         "prompt": made.planned.request.prompt,
         "width": artifact.width,
         "height": artifact.height,
-        "steps": made.planned.parameters.get("steps", style.steps if style and style.steps else int(STEPS)),
+        "steps": _steps(made, style),
         "style_title": style.title if style else None,
         "timestamp": iso(at),
         "generation_id": made.id,
@@ -226,12 +228,19 @@ def _record(
     return {
         "request_id": f"img_{hashlib.sha256(made.id.encode()).hexdigest()[:8]}",
         "status": "completed",
-        "images": [base64.b64encode(content).decode()],
+        "images": [base64.b64encode(content).decode() for content in contents],
         "seed": made.planned.seed,
         "style_id": style_id,
-        "saved_path": str(_saved(root, artifact.path, content, at, target)),
+        "saved_path": str(_saved(root, artifact.path, contents[0], at, target)),
         "metadata": metadata,
     }
+
+
+def _steps(made: Generation, style: Style | None) -> int | None:
+    """How many were asked for; None where a template of the caller's had its own."""
+    usual = None if "template" in made.planned.parameters else int(STEPS)
+    steps: int | None = made.planned.parameters.get("steps", style.steps if style and style.steps else usual)
+    return steps
 
 
 def _saved(root: Path, path: str, content: bytes, at: float, target: tuple[Style | None, str | None]) -> Path:

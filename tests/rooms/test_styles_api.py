@@ -330,6 +330,27 @@ def test_templates_of_ones_own(styled: Path) -> None:
     assert refused.value.key == "template_slot_missing"
 
 
+def test_all_that_a_template_of_ones_own_makes_is_in_the_record(styled: Path, url: str, sandbox: Sandbox) -> None:
+    """Its own size and steps stand where nobody said others, whether it has slots for them or not."""
+    folder = styled / "graphs"
+    folder.mkdir()
+    own = json.loads(json.dumps(template.load().graph))
+    own["latent"]["inputs"] |= {"width": 512, "height": 256}
+    own["sigmas"]["inputs"]["steps"] = 7
+    own["more"] = {"class_type": "SaveImage", "inputs": {"images": ["decode", 0], "filename_prefix": "more"}}
+    (folder / "mine.json").write_text(json.dumps(own), encoding="utf-8")
+    (folder / "mine.toml").write_text('[slots]\nprompt = { kind = "text", at = { pos = "text" } }\n', encoding="utf-8")
+    maker = ImageGenerator(styled, environ={**environ(url), "HOASI_WORKFLOWS": str(folder)})
+    made = maker.generate_image("a kite", template="mine")
+    sent = graph(sandbox)
+    assert (sent["latent"]["inputs"]["width"], sent["sigmas"]["inputs"]["steps"]) == (512, 7)
+    assert (len(made["images"]), made["metadata"]["steps"]) == (2, None)
+    assert base64.b64decode(made["images"][0]) == Path(made["saved_path"]).read_bytes()
+    with pytest.raises(HoasiError) as refused:
+        maker.generate_image("a kite", template="mine", steps=20)
+    assert (refused.value.key, refused.value.facts["slot"]) == ("template_slot_missing", "steps")
+
+
 # ---------------------------------------------------------------------- at the other doors
 
 
