@@ -122,6 +122,17 @@ async def test_loras_hang_in_their_order(studio: Studio, sandbox: Sandbox) -> No
     assert plans[0].fingerprint != plans[1].fingerprint
 
 
+async def test_a_large_picture_comes_back_smaller_and_says_so(workspace: Path, studio: Studio) -> None:
+    """Two megapixels unless a size is asked for; what was done to it is told in its own numbers."""
+    start = picture(workspace / "refs" / "start.png", (3000, 2000))
+    plain, asked = [
+        (await studio.plan(call(edited("comfyui", start, options=options)))).items[0].warnings
+        for options in ({}, {"width": 1200, "height": 800})
+    ]
+    assert [("3000x2000" in note, "1776x1184" in note) for note in plain] == [(True, True)]
+    assert asked == ()
+
+
 async def test_a_picture_is_made_from_another(workspace: Path, studio: Studio, sandbox: Sandbox) -> None:
     """It is uploaded once, loaded under the server's own name, and gives the size."""
     start = picture(workspace / "refs" / "start.png")

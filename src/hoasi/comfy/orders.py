@@ -15,7 +15,7 @@ from hoasi.comfy import template as templates
 from hoasi.comfy import wishes
 from hoasi.comfy.loras import Wanted, must_be_one
 from hoasi.comfy.nodes import NodeTable
-from hoasi.comfy.sizes import SIDE, mask_must_fit
+from hoasi.comfy.sizes import SIDE, mask_must_fit, rounded
 from hoasi.comfy.styles import Style
 from hoasi.comfy.template import Template
 from hoasi.comfy.workflow import Workflow, compose
@@ -145,7 +145,8 @@ def rehearsed(planned: Planned, told: Mapping[str, str], *, fetches_loras: bool)
     workflow = made(planned, {item.role: "picture.png" for item in planned.inputs}, told)
     must_be_one(workflow.loras, wishes.loras(planned.provider, told))
     lost = () if fetches_loras else tuple(say("comfy.told.url_unused", name=row["id"]) for row in workflow.model_urls)
-    return planned.model_copy(update={"warnings": (*planned.warnings, *workflow.notes, *lost)})
+    notes = (*workflow.notes, *_shrunk(planned, template, workflow), *lost)
+    return planned.model_copy(update={"warnings": (*planned.warnings, *notes)})
 
 
 def _template(planned: Planned, told: Mapping[str, str]) -> Template:
@@ -206,11 +207,29 @@ def _size(planned: Planned) -> dict[str, int]:
 
 def _like(planned: Planned, template: Template) -> dict[str, int]:
     """The size of the picture it starts from, made smaller where that is very large; else the template has its own."""
-    start = next((item for item in planned.inputs if item.role == "reference"), None)
-    if start is None or not start.width or template.operation not in {"image_to_image", "inpaint"}:
+    start = _start(planned)
+    if start is None or template.operation not in {"image_to_image", "inpaint"}:
         return {}
     scale = min(1.0, math.sqrt(MOST_PIXELS / (start.width * start.height)))
-    return {name: max(round(getattr(start, name) * scale), SIDE[0]) for name in ("width", "height")}
+    width, height = (max(round(side * scale), SIDE[0]) for side in (start.width, start.height))
+    width, height = rounded(width, height) if scale < 1.0 else (width, height)
+    return {"width": width, "height": height}
+
+
+def _start(planned: Planned) -> Input | None:
+    """The picture that it starts from, once its size is known."""
+    return next((item for item in planned.inputs if item.role == "reference" and item.width), None)
+
+
+def _shrunk(planned: Planned, template: Template, workflow: Workflow) -> tuple[str, ...]:
+    """A note where the picture comes out smaller than the one that it starts from, and nobody asked for that."""
+    start, like = _start(planned), _like(planned, template)
+    if start is None or not like or start.width * start.height <= MOST_PIXELS:
+        return ()
+    if {name: workflow.values.get(name) for name in like} != like:
+        return ()
+    facts = {"was": f"{start.width}x{start.height}", "used": f"{like['width']}x{like['height']}"}
+    return (say("comfy.told.shrunk", picture=start.written, **facts),)
 
 
 def _mask_fits(inputs: tuple[Input, ...]) -> None:
