@@ -91,6 +91,7 @@ class Engine:
             skipped=frozenset(whole),
             free=frozenset(generation.id for generation in free),
             gone=frozenset(gone),
+            told=frozenset(o.generation.id for o in openings if o.kind == "unsettled"),
             warnings=plan.warnings,
             job_id=plan.job_id,
             expected_s=max((item.expected_s for item in plan.items), default=None),

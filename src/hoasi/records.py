@@ -225,6 +225,8 @@ class Batch(Record):
     free: frozenset[str] = frozenset()
     gone: frozenset[str] = frozenset()
     """Made earlier; their files are harmed, and only buying could bring them back."""
+    told: frozenset[str] = frozenset()
+    """Ended badly in an earlier call, which may have cost something; only told again."""
     warnings: tuple[str, ...] = ()
     job_id: str = ""
     expected_s: float | None = None

@@ -37,7 +37,7 @@ def entry(generation: Generation, workspace: Path, batch: Batch, past: Past) -> 
         scene_id=planned.request.scene.id,
         state=SKIPPED if generation.id in batch.skipped else state,
         paid="no" if is_old else _paid(generation),
-        cost_usd=0.0 if is_old else generation.cost_usd,
+        cost_usd=0.0 if is_old or (generation.id in batch.told and state != State.UNKNOWN) else generation.cost_usd,
         provider=planned.provider,
         model=planned.model,
         seed=planned.seed,
@@ -162,7 +162,8 @@ def _next(entries: Sequence[Entry], running: Sequence[Entry]) -> str:
     made = [path for e in entries if e.state in {State.SUCCEEDED, SKIPPED} for path in e.outputs]
     if made:
         return say("next.pipeline" if any("/raw_assets/" in path for path in made) else "next.look")
-    return say("next.mend") if entries else ""
+    is_paid = any(e.paid != "no" for e in entries)
+    return say("next.mend_paid" if is_paid else "next.mend") if entries else ""
 
 
 def _poll_after(left_s: Sequence[float]) -> float | None:

@@ -485,6 +485,21 @@ async def test_a_failure_is_final(error: str, studio: Studio, sandbox: Sandbox) 
     assert (len(sandbox.stats()["requests"]), sandbox.stats()["submissions"]) == (asked, 1)
 
 
+async def test_a_paid_failure_told_again_costs_nothing_more(workspace: Path, fal: str, sandbox: Sandbox) -> None:
+    """Its cost is that of the call that made it; what was mended at the worker is bought again on the caller's word."""
+    request = wanted("runpod", loras=(Lora(name="an"),))
+    async with graph_studio(workspace, fal, HOASI_RUNPOD_USD_PER_SECOND="0.5") as studio:
+        first, again = [await studio.generate(call(request)) for _ in range(2)]
+        sandbox.change(comfyui_loras=("an.safetensors",))
+        bought = await studio.generate(call(request, overwrite=True))
+    assert first.cost_usd is not None
+    assert (first.cost_usd > 0, again.cost_usd, sandbox.stats()["submissions"]) == (True, 0.0, 2)
+    assert first.generations[0].error is not None
+    assert (first.generations[0].error.key, again.generations[0].error) == ("comfy_refused", first.generations[0].error)
+    assert [reply.next for reply in (first, again)] == [say("next.mend_paid")] * 2
+    assert bought.generations[0].state == "succeeded"
+
+
 @pytest.mark.parametrize("status", ["IN_QUEUE", "IN_PROGRESS", "RUNNING", "SOMETHING_NEW", None])
 def test_an_output_before_the_end_is_progress(status: str | None) -> None:
     """A worker may tell how far it is: no picture is taken from that."""
