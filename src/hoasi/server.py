@@ -53,7 +53,7 @@ hoasi makes pictures and clips for video jobs (jobs/<job_id>/) and never pays tw
 - Money: provider fal is paid and the default (auto = cheapest with a key: default for edits and clips); local makes
   free sketches without a key. dry_run gives plan and price; tell the user the price before a clip or more than 20
   pictures. max_cost_usd refuses what is dearer.
-- What makes something also takes generate_image's seed, resubmit, no_faces, minor, wait_seconds.
+- What makes something also takes generate_image's seed, resubmit, minor, wait_seconds.
 - A result says per generation: state, paid, cost_usd, outputs (absolute paths) and, at the end, `next`: do it. States:
   queued, submitting, running, fetching (wait: get_generations), succeeded, skipped_existing (was there, nothing paid),
   failed, cancelled, expired, unknown.

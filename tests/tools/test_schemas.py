@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from jsonschema import validate
 from mcp.client import Client
+from pydantic.json_schema import GenerateJsonSchema
 
 from hoasi.server import INSTRUCTIONS, build
 from hoasi.sources.prompt import style_names
 from hoasi.tools import REGISTRY, model_visible_bytes, snapshot, tools
 from hoasi.tools.__main__ import main, stale, write
+from hoasi.tools._options import Working
 
 SCHEMAS = Path(__file__).parents[2] / "schemas" / "tools"
 VISIBLE_BYTES = 11_945
@@ -51,6 +54,19 @@ def test_all_tools_together_stay_within_their_bytes() -> None:
     """Names, descriptions and input schemas of all tools never grow by accident."""
     sizes = {tool.name: model_visible_bytes(tool) for tool in tools()}
     assert sum(sizes.values()) <= VISIBLE_BYTES, sizes
+
+
+def test_each_schema_is_derived_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client waits for the first answer, so no schema is made twice: one a tool, and one for what they return."""
+    generate, made = GenerateJsonSchema.generate, list[Any]()
+
+    def counted(self: GenerateJsonSchema, *given: Any, **more: Any) -> Any:
+        made.append(self)
+        return generate(self, *given, **more)
+
+    monkeypatch.setattr(GenerateJsonSchema, "generate", counted)
+    returned = {json.dumps(tool.output_schema) for tool in tools() if tool.output_schema}
+    assert 0 < len(made) <= len(REGISTRY) + len(returned)
 
 
 @pytest.mark.anyio
@@ -102,6 +118,17 @@ def test_choices_come_from_the_house() -> None:
     fields = schema("generate_image")["inputSchema"]["properties"]
     assert "enum" not in fields["provider"]
     assert fields["style"]["examples"] == list(style_names())
+
+
+def test_the_instructions_name_what_no_making_tool_but_generate_image_names() -> None:
+    """Exactly what a workflow takes and does not say is said once for all of them; nothing more."""
+    silent = [
+        tool.record.model_fields.keys() - schema(tool.name)["inputSchema"]["properties"].keys()
+        for tool in tools()
+        if issubclass(tool.record, Working)
+    ]
+    (named,) = re.findall(r"also takes generate_image's ([a-z_, ]+)\.", INSTRUCTIONS)
+    assert set(named.split(", ")) == set.intersection(*silent)
 
 
 def test_instructions_fit_every_client() -> None:

@@ -23,7 +23,7 @@ from hoasi.messages import say
 from hoasi.record import Record
 from hoasi.tools._life import life_of
 from hoasi.tools._results import refusal
-from hoasi.tools._schema import slim, untitled
+from hoasi.tools._schema import output_schema, returned, slim
 
 log = logging.getLogger("hoasi.server")
 
@@ -69,13 +69,13 @@ class AgentTool(Tool):
     def of(cls, fn: Callable[..., Any], hints: ToolAnnotations) -> Self:
         """The tool of a function `fn(ctx, call, ...)`; its docstring is the description."""
         title, description = fn.__name__.replace("_", " ").capitalize(), " ".join((fn.__doc__ or "").split())
-        tool = cast("Self", cls.from_function(fn, title=title, description=description, annotations=hints))
-        record = tool.record
-        tool.parameters = slim(
-            record.model_json_schema(), record.model_fields, first=record.__annotations__, silent=record.known
-        )
-        metadata = tool.fn_metadata
-        metadata.output_schema = None if metadata.output_schema is None else untitled(metadata.output_schema)
+        told: dict[str, Any] = {"title": title, "description": description, "annotations": hints}
+        tool = cast("Self", cls.from_function(fn, **told, structured_output=False))
+        record, definitions = tool.record, tool.parameters["$defs"]
+        schema = {**definitions[record.__name__], "$defs": definitions}
+        tool.parameters = slim(schema, record.model_fields, first=record.__annotations__, silent=record.known)
+        tool.fn_metadata.output_model = model = returned(fn)
+        tool.fn_metadata.output_schema = None if model is None else output_schema(model)
         return tool
 
     @property

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Callable, Collection
+from functools import cache
+from typing import Any, cast, get_args, get_type_hints
+
+from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase, FuncMetadata
 
 _UNSAID = frozenset(
     {
@@ -71,16 +74,29 @@ def _plain(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
     return node
 
 
-def untitled(node: Any) -> Any:
+def returned(fn: Callable[..., Any]) -> Any:
+    """The record of a tool's structured content: what its return type `Annotated[CallToolResult, ...]` names."""
+    named = get_args(get_type_hints(fn, include_extras=True)["return"])[1:]
+    return named[0] if named else None
+
+
+@cache
+def output_schema(model: Any) -> dict[str, Any]:
+    """As the SDK derives it, but once: almost all tools return the same record, and a client waits meanwhile."""
+    schema = FuncMetadata(arg_model=ArgModelBase, output_model=model).output_schema
+    return cast("dict[str, Any]", _untitled(schema))
+
+
+def _untitled(node: Any) -> Any:
     """The same schema without titles and without the docstrings of our records."""
     if isinstance(node, list):
-        return [untitled(item) for item in node]
+        return [_untitled(item) for item in node]
     if not isinstance(node, dict):
         return node
     return {
-        name: {key: untitled(value) for key, value in child.items()}
+        name: {key: _untitled(value) for key, value in child.items()}
         if name in {"properties", "$defs"}
-        else untitled(child)
+        else _untitled(child)
         for name, child in node.items()
         if name not in {"title", "description"}
     }
