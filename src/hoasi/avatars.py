@@ -94,7 +94,7 @@ def folder(workspace: Path, avatar_id: str) -> Path:
     if not _ID.fullmatch(avatar_id):
         plain = unicodedata.normalize("NFKD", avatar_id).encode("ascii", "ignore").decode().lower()
         near = re.sub(r"[^a-z0-9_]+", "-", plain).strip("-")[:60] or "lan"
-        raise PathRefused("avatar_id_bad", id=ascii(avatar_id)[1:-1][:80], near=near)
+        raise PathRefused("avatar_id_bad", id=repr(avatar_id)[1:-1][:80], near=near)
     return paths.inside(workspace, f"{FOLDER}/{avatar_id}", what="avatar")
 
 

@@ -76,7 +76,7 @@ def place_of(written: str) -> Place:
     parts = prefix.split("/") if prefix else []
     is_fine = match is not None and ".." not in match["bucket"] and not _ADDRESS.fullmatch(match["bucket"])
     if match is None or not is_fine or {"", ".", ".."} & set(parts) or not prefix.isprintable():
-        raise WrongInput("s3_target_bad", target=ascii(written)[1:-1][:120])
+        raise WrongInput("s3_target_bad", target=repr(written)[1:-1][:120])
     return Place(bucket=match["bucket"], prefix=prefix)
 
 

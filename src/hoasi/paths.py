@@ -35,7 +35,7 @@ def inside(workspace: Path, written: str | Path, *, what: str) -> Path:
         real = (root / text).resolve()
         real.exists()  # says what resolving passes over: a name that is too long, a folder we may not enter
     except (ValueError, OSError, RuntimeError) as error:
-        raise PathRefused("path_unusable", path=ascii(text)[:200], what=what) from error
+        raise PathRefused("path_unusable", path=repr(text)[:200], what=what) from error
     if text.startswith("~"):
         raise PathRefused("path_tilde", path=text, what=what)
     if not real.is_relative_to(root):
@@ -65,7 +65,7 @@ def job_dir(workspace: Path, job_id: str) -> Path:
         NotFound: `job_missing`; the error names the nearest ids.
     """
     if not is_job_id(job_id):
-        raise PathRefused("job_id_bad", job_id=ascii(job_id)[1:-1][:80], suggestion=_suggestion(job_id))
+        raise PathRefused("job_id_bad", job_id=repr(job_id)[1:-1][:80], suggestion=_suggestion(job_id))
     folder = workspace / "jobs" / job_id
     if not folder.is_dir():
         raise NotFound("job_missing", job_id=job_id, near=", ".join(_nearest(workspace / "jobs", job_id)) or "-")

@@ -126,6 +126,13 @@ def test_bad_job_ids_are_refused_with_a_suggestion(workspace: Path, job_id: str,
     assert explain(caught.value.problem()).message.isprintable()
 
 
+def test_a_job_id_with_accents_is_shown_as_it_was_written(workspace: Path) -> None:
+    """A Vietnamese name is quoted as people write it; what cannot be seen is written out."""
+    with pytest.raises(PathRefused) as caught:
+        paths.job_dir(workspace, "\u0111\u00e1m-c\u01b0\u1edbi\u202e\n")
+    assert caught.value.facts["job_id"] == "\u0111\u00e1m-c\u01b0\u1edbi\\u202e\\n"
+
+
 def test_a_missing_job_names_its_neighbours(workspace: Path, tmp_path: Path) -> None:
     """A mistyped job id is answered with the nearest existing ones; without any jobs there is a dash."""
     (workspace / "jobs" / "other").write_text("a file is no job")

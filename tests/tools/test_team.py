@@ -30,6 +30,7 @@ from hoasi.sandbox import Sandbox
 from hoasi.server import build
 from hoasi.team import Team
 from hoasi.tokens import Tokens
+from hoasi.tools import _lives
 
 pytestmark = pytest.mark.anyio
 HELLO = {
@@ -183,6 +184,35 @@ async def test_a_revoked_token_is_refused_at_once(
     assert (await hello(url, first)).status_code == 401
     file.write_text("[lan\n", encoding="utf-8")  # noqa: ASYNC240
     assert (await hello(url, second)).status_code == 401
+
+
+async def test_a_workspace_that_is_gone_keeps_no_report_from_the_others(
+    invite: Callable[..., str], door: Callable[..., Any], tmp_path: Path
+) -> None:
+    """A forged report is told from a true one (401, not 503), whoever else of the team has no workspace any more."""
+    invite("gone")
+    token = invite("mai")
+    (tmp_path / "gone" / "jobs").rmdir()
+    (tmp_path / "gone").rmdir()
+    url = await door()
+    async with client(url, token, "2026-07-28") as agent:
+        told(await agent.call_tool("generate_image", {"prompt": "x", "provider": "local", "wait_seconds": 60}))
+    async with httpx.AsyncClient(base_url=url) as world:
+        assert (await world.post("/callbacks/fal", content=b"{}")).status_code == 401
+
+
+async def test_a_token_file_that_breaks_stops_no_server(
+    invite: Callable[..., str], door: Callable[..., Any], file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Broken before paid work was taken up, it lets nobody in; mended, it lets in again."""
+    monkeypatch.setattr(_lives, "HEAD_START_S", 0.0)
+    monkeypatch.setattr(_lives, "SETTLE_S", 0.0)
+    token, whole = invite("mai"), file.read_text(encoding="utf-8")  # noqa: ASYNC240
+    file.write_text("[mai", encoding="utf-8")  # noqa: ASYNC240
+    url = await door()
+    assert (await hello(url, token)).status_code == 401
+    file.write_text(whole, encoding="utf-8")  # noqa: ASYNC240
+    assert (await hello(url, token)).status_code == 200
 
 
 async def test_a_session_belongs_to_its_token(invite: Callable[..., str], door: Callable[..., Any]) -> None:

@@ -33,7 +33,7 @@ def wanted(said: LoraSaid) -> Wanted:
         return Wanted(name=said[0], weight=said[1])
     name = next((said[key] for key in _NAMES if said.get(key)), "")
     if not isinstance(name, str) or not name or set(said) - _KNOWN:
-        raise WrongInput("lora_name_bad", name=ascii(dict(said))[:80])
+        raise WrongInput("lora_name_bad", name=repr(dict(said))[:80])
     weight = next((said[key] for key in _WEIGHTS if said.get(key) is not None), None)
     return Wanted(name=name, weight=weight, url=said.get("url") or said.get("lora_url"))
 

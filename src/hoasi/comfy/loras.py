@@ -115,7 +115,7 @@ def file_of(name: str, *, suffix: str = ".safetensors") -> str:
     """
     plain = name.strip()
     if not plain or len(plain) > 200 or _BAD_NAME.search(plain):
-        raise WrongInput("lora_name_bad", name=ascii(name)[1:-1][:80])
+        raise WrongInput("lora_name_bad", name=repr(name)[1:-1][:80])
     return plain if plain.lower().endswith(suffix) else plain + suffix
 
 

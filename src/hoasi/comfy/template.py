@@ -111,7 +111,7 @@ class Template(Record):
         kind = self.slot(name).kind
         is_number = isinstance(value, int | float) and not -1e300 < value < 1e300  # also NaN and infinity
         if isinstance(value, bool) or not isinstance(value, _TYPES[kind]) or is_number:
-            raise WrongInput("template_value_bad", slot=name, template=self.name, value=ascii(value)[:80], kind=kind)
+            raise WrongInput("template_value_bad", slot=name, template=self.name, value=repr(value)[:80], kind=kind)
         return value
 
 
@@ -134,7 +134,7 @@ def load(name: str = DEFAULT, directories: Sequence[Path] = ()) -> Template:
     if found is None:
         known = names(directories)
         near = difflib.get_close_matches(plain, known, n=3, cutoff=0.3) or known
-        raise NotFound("template_unknown", template=ascii(name)[1:-1][:80], near=", ".join(near))
+        raise NotFound("template_unknown", template=repr(name)[1:-1][:80], near=", ".join(near))
     graph, place = found
     return read(plain, _text(graph), _text(place) if place is not None else "")
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
 
-from hoasi.errors import NotFound
+from hoasi.errors import HoasiError, NotFound
 from hoasi.tools._life import Life
 
 if TYPE_CHECKING:
     from hoasi.studio import Studio
     from hoasi.tokens import Tenant, Tokens
+
+log = logging.getLogger("hoasi.server")
 
 HEAD_START_S = 2.0
 """A client that says nothing is not waited for longer than this."""
@@ -64,9 +67,15 @@ class Lives:
         return [*dict.fromkeys(map(self._at, self._tokens.tenants()))]
 
     async def studios(self) -> list[Studio]:
-        """The open Studios of every life in which something was ever made."""
-        made = [life for life in self.every() if (life.settings.home / "ledger.db").is_file()]
-        return [await life.studio() for life in made]
+        """The open Studios of every life in which something was ever made; one that is gone stops no other."""
+        opened: list[Studio] = []
+        for life in self.every():
+            try:
+                if (life.settings.home / "ledger.db").is_file():
+                    opened.append(await life.studio())
+            except HoasiError as error:
+                log.warning("a workspace is left out: %s", error)
+        return opened
 
     def _at(self, tenant: Tenant) -> Life:
         return self._life(tenant.workspace, tenant.month_usd)
@@ -81,8 +90,11 @@ class Lives:
         with anyio.move_on_after(HEAD_START_S):
             await self.answered.wait()
         await anyio.sleep(SETTLE_S)
-        for life in self.every():
-            await life.wake()
+        try:
+            for life in self.every():
+                await life.wake()
+        except HoasiError as error:  # of the tokens: mended, they let in again
+            log.error("nobody's work is taken up: %s", error)
 
     async def close(self) -> None:
         """Stop waiting for everything; states and receipts are on disk."""
