@@ -193,6 +193,9 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("get_generations", {"ids": [], "wait_seconds": 0}, "«ids» không được để trống"),
     ("get_generations", {"ids": ["a"], "resolve": "again"}, "«resolve» chỉ nhận: 'resubmit', 'attach'"),
     ("list_generations", {"state": "done"}, "«state» chỉ nhận: 'queued'"),
+    ("list_generations", {"state": "done"}, "'expired', 'unknown'"),
+    ("list_generations", {"cursor": 10**30}, "«cursor» chỉ được nhiều nhất là"),
+    ("generate_batch", {"prompts": ["x"] * 3000}, "và 2980 chỗ khác nữa"),
 ]
 
 
@@ -207,6 +210,7 @@ async def test_wrong_arguments_are_refused_in_plain_words(
     assert (error["key"], error["paid"]) == ("arguments_wrong", "no")
     assert words in error["message"]
     assert "pydantic" not in text_of(result)
+    assert len(error["message"]) < 2000
     assert sandbox.stats()["posts_received"] == 0
 
 

@@ -5,7 +5,6 @@ A tool is one function of a record `Call`; the record's fields are the tool's fl
 
 from __future__ import annotations
 
-import difflib
 import json
 import logging
 from collections.abc import Callable
@@ -16,11 +15,11 @@ from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
 from mcp.server.mcpserver.tools import Tool
 from mcp.types import ToolAnnotations
 from pydantic import ValidationError, model_validator
-from pydantic_core import ErrorDetails
 
 from hoasi.errors import ConsentMissing, HoasiError, WrongInput
 from hoasi.messages import say
 from hoasi.record import Record
+from hoasi.tools._arguments import wrong
 from hoasi.tools._life import life_of
 from hoasi.tools._results import refusal
 from hoasi.tools._schema import output_schema, returned, slim
@@ -111,40 +110,9 @@ class AgentTool(Tool):
             log.info("%s refused: %s", self.name, cause)
             return cause
         if isinstance(cause, ValidationError) and not isinstance(error, UnexpectedToolError):
-            lines = [_line(detail, self.record) for detail in cause.errors(include_url=False)]
-            return WrongInput("arguments_wrong", tool=self.name, lines="\n".join(f"- {line}" for line in lines))
+            return WrongInput("arguments_wrong", tool=self.name, lines=wrong(cause, self.record.model_fields))
         if isinstance(cause, ToolError) and not isinstance(cause, UnexpectedToolError):
             return ConsentMissing("consent_answer_unusable")
         log.error("%s stopped by an error of ours", self.name, exc_info=cause)
         reads_only = self.annotations is not None and self.annotations.read_only_hint
         return HoasiError("tool_stopped", tool=self.name, paid="no" if reads_only else "unknown")
-
-
-# ---------------------------------------------------------------------- arguments
-
-
-_BOUNDS = {
-    "greater_than_equal": ("at_least", "ge"),
-    "less_than_equal": ("at_most", "le"),
-    "string_too_short": ("not_empty", "min_length"),
-    "too_short": ("not_empty", "min_length"),
-    "too_long": ("at_most", "max_length"),
-    "literal_error": ("one_of", "expected"),
-    "enum": ("one_of", "expected"),
-}
-_KINDS = ("string", "int", "float", "bool", "tuple", "model", "dict")
-
-
-def _line(detail: ErrorDetails, record: type[Parameters]) -> str:
-    """One wrong argument in the user's language."""
-    name, kind = ".".join(map(str, detail["loc"][1:])) or "-", detail["type"]
-    if kind == "extra_forbidden":
-        near = difflib.get_close_matches(name, record.model_fields, n=1, cutoff=0.5)
-        return say("argument.unknown", name=name, near=(near or [", ".join(record.model_fields)])[0])
-    if kind == "missing":
-        return say("argument.missing", name=name)
-    if kind in _BOUNDS:
-        key, fact = _BOUNDS[kind]
-        return say(f"argument.{key}", name=name, limit=detail.get("ctx", {}).get(fact, ""))
-    wanted = next((word for word in _KINDS if kind.startswith(word)), None)
-    return say(f"argument.{wanted}", name=name) if wanted else say("argument.other", name=name)

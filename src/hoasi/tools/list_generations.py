@@ -21,7 +21,7 @@ class Call(Parameters):
     scene_id: str | None = None
     state: State | None = None
     limit: Annotated[int, Field(ge=1, le=50, description="default 20")] = 20
-    cursor: Annotated[int, Field(ge=0, description="from `next`")] = 0
+    cursor: Annotated[int, Field(ge=0, le=2**63 - 1, description="from `next`")] = 0
 
 
 async def list_generations(ctx: Context, call: Call) -> Answer:
