@@ -24,6 +24,14 @@ def garment(workspace: Path, name: str = "coat.png", shade: int = 60) -> str:
     return name
 
 
+def mask(workspace: Path, name: str = "mask.png") -> str:
+    """As large as a garment; its middle is to be painted anew."""
+    picture = Image.new("L", (400, 500))
+    picture.paste(255, (100, 100, 300, 300))
+    picture.save(workspace / name)
+    return name
+
+
 async def clip(workspace: Path, name: str = "clip.mp4", duration_s: float = 3.0) -> str:
     """A clip of a moving gradient; nobody is in it."""
     content, _ = await reel.clip(width=1280, height=720, duration_s=duration_s, fps=8)

@@ -195,6 +195,7 @@ async def shelf(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("canh.jpg", "ao.jpg", "a.jpg", "b.jpg"):
         inputs.garment(folder, name.replace("jpg", "png"), shade=len(name) * 9)
         (folder / name.replace("jpg", "png")).rename(folder / name)
+    inputs.mask(folder, "mat_na.png")
     await inputs.clip(folder, "nguoi_noi.mp4", duration_s=5.0)
     inputs.sound(folder, "giong_doc.wav", duration_s=3.0)
     source = workspace / "jobs" / "job-1" / "source"
