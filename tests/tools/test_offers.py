@@ -271,8 +271,10 @@ async def test_what_really_is_there_is_offered(connect: Connect, workspace: Path
         assert await completed(client, "lam_clip", "scene_id", job_id="nobody") == []
         assert await completed(client, "lam_clip", "scene_id", "77") == ["SC_77"]
         assert await completed(client, "lap_canh_thieu", "provider", "kl") == ["kling"]
-        local = [card.id for card in load("local").cards]
-        assert await completed(client, "lap_canh_thieu", "model", provider="local") == local
+        for prompt, media in (("lap_canh_thieu", "image"), ("lam_clip", "video")):
+            local = [card.id for card in load("local").cards if card.media == media]
+            assert local
+            assert await completed(client, prompt, "model", provider="local") == local
         assert "photorealistic" in await completed(client, "nang_cap_prompt", "style", "PHOTO")
         picture = ResourceTemplateReference(type="ref/resource", uri=places()["picture"].uri)
         ids = await client.complete(picture, {"name": "id", "value": ""})

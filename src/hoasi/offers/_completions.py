@@ -17,6 +17,7 @@ from mcp.types import (
 from hoasi.errors import HoasiError, NotFound
 from hoasi.offers._refusals import Living, explained
 from hoasi.offers._texts import places, prompts
+from hoasi.record import Media
 from hoasi.tools._lives import Lives
 
 if TYPE_CHECKING:
@@ -40,7 +41,8 @@ def register(server: MCPServer[Lives], life: Living) -> None:
     ) -> Completion:
         _must_know(ref, argument.name)
         said = (context.arguments if context else None) or {}
-        return matching(_known(argument.name, await life().studio(), said), argument.value)
+        media = prompts()[ref.name].media if isinstance(ref, PromptReference) else "image"
+        return matching(_known(argument.name, await life().studio(), said, media), argument.value)
 
 
 def matching(known: Sequence[str], written: str) -> Completion:
@@ -69,8 +71,8 @@ def _must_know(ref: PromptReference | ResourceTemplateReference, name: str) -> N
 # ---------------------------------------------------------------------- where the words come from
 
 
-def _known(name: str, studio: Studio, said: Mapping[str, str]) -> Sequence[str]:
-    """What an argument of this name may be; `said` are arguments that were given already."""
+def _known(name: str, studio: Studio, said: Mapping[str, str], media: Media) -> Sequence[str]:
+    """What an argument of this name may be; `said` are arguments that were given already, `media` is to be made."""
     from hoasi import catalogue, jobs
     from hoasi.sources import looks, prompt
 
@@ -79,7 +81,7 @@ def _known(name: str, studio: Studio, said: Mapping[str, str]) -> Sequence[str]:
         "job_id": lambda: jobs.names(workspace),
         "scene_id": lambda: _scenes(studio, said.get("job_id")),
         "provider": lambda: ["auto", *catalogue.PROVIDERS],
-        "model": lambda: _models(said.get("provider", "")),
+        "model": lambda: _models(said.get("provider", ""), media),
         "style": lambda: [*looks.titles(workspace), *prompt.style_names()],
         "id": lambda: [entry.id for entry in studio.list(limit=LATEST)[0].generations],
         "n": lambda: _numbers(studio, said.get("id", "")),
@@ -99,12 +101,13 @@ def _scenes(studio: Studio, job_id: str | None) -> Sequence[str]:
     return [*planned, *(entry.scene_id for entry in made if entry.scene_id)]
 
 
-def _models(provider: str) -> Sequence[str]:
-    """Models of the provider that was named, else of all; retired ones are not offered."""
+def _models(provider: str, media: Media) -> Sequence[str]:
+    """Models of the provider that was named, else of all, that make this; retired ones are not offered."""
     from hoasi import catalogue
 
     names = (provider,) if provider in catalogue.PROVIDERS else catalogue.PROVIDERS
-    return [card.id for name in names for card in catalogue.load(name).cards if card.retired is None]
+    cards = [card for name in names for card in catalogue.load(name).cards]
+    return [card.id for card in cards if card.media == media and card.retired is None]
 
 
 def _numbers(studio: Studio, generation_id: str) -> Sequence[str]:

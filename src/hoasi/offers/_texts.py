@@ -7,7 +7,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from hoasi.record import Record
+from hoasi.record import Media, Record
 
 
 class Argument(Record):
@@ -19,11 +19,12 @@ class Argument(Record):
 
 
 class Text(Record):
-    """One prompt; `text` names the required arguments in braces."""
+    """One prompt; `text` names the required arguments in braces, `media` is what its model makes."""
 
     title: str
     description: str
     text: str
+    media: Media = "image"
     arguments: dict[str, Argument] = {}
 
 
