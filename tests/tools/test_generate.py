@@ -179,6 +179,17 @@ async def test_a_long_batch_is_told_in_few_words(connect: Connect) -> None:
     assert any("50 trong 120" in warning and "list_generations" not in warning for warning in reply["warnings"])
 
 
+async def test_no_next_step_buys_the_same_picture_again(connect: Connect, sandbox: Sandbox) -> None:
+    """For another job the same prompt is bought anew, so who made it without a job is told to copy, not to repeat."""
+    async with connect() as client:
+        loose = told(await client.call_tool("generate_image", {"prompt": "a kite", "wait_seconds": 60}))
+        again = {"prompt": "a kite", "job_id": "job-1", "dry_run": True}
+        assert told(await client.call_tool("generate_image", again))["estimate_usd"] == 0.039
+    assert "chép vào jobs/ID/input/raw_assets/" in loose["next"]
+    assert "là mua lại" in loose["next"]
+    assert sandbox.stats()["submissions"] == 1
+
+
 BAD: list[tuple[str, dict[str, Any], str]] = [
     ("generate_image", {"prompt": "x", "promt": "y"}, "«promt»; có thể là: prompt"),
     ("generate_image", {}, "thiếu tham số bắt buộc «prompt»"),
