@@ -15,6 +15,7 @@ import re
 import secrets
 import tomllib
 from collections.abc import Callable
+from itertools import permutations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -55,7 +56,7 @@ class Tokens:
 
         Raises:
             NotFound: `tokens_missing`. FileBroken: `tokens_broken`, with the name of the entry. WrongInput: two budgets
-                for one workspace.
+                for one workspace, or one workspace inside another: whoever has the outer one would see it all.
         """
         self._look()
         return tuple(self._tenants.values())
@@ -84,7 +85,7 @@ def add(path: Path, name: str, workspace: Path, month_usd: float | None = None) 
     """Make a token for somebody and write its digest down; gives the token, which cannot be had again.
 
     Raises:
-        WrongInput: the name is taken or no name, or the budget differs from that of the same workspace.
+        WrongInput: the name is taken or no name, or as `Tokens.tenants`.
         FileBroken: the file is not ours. DiskTrouble: it cannot be written.
     """
     token = PREFIX + secrets.token_urlsafe(32)
@@ -149,6 +150,9 @@ def _tenants(path: Path, told: dict[str, Any]) -> list[Tenant]:
         first = budgets.setdefault(tenant.workspace, tenant)
         if first.month_usd != tenant.month_usd:
             raise WrongInput("token_budget_differs", name=first.name, other=tenant.name, workspace=tenant.workspace)
+    for outer, inner in permutations(budgets, 2):
+        if inner.is_relative_to(outer):
+            raise WrongInput("token_workspace_inside", name=budgets[outer].name, other=budgets[inner].name, path=inner)
     return found
 
 

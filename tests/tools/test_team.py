@@ -307,6 +307,7 @@ def test_the_file_never_holds_a_token(invite: Callable[..., str], file: Path) ->
 
 
 GOOD = f'sha256 = "{"a" * 64}"\nworkspace = "."\n'
+INNER = f'sha256 = "{"b" * 64}"\nworkspace = "jobs/../lan"\n'
 BROKEN: list[tuple[str, type[HoasiError], str]] = [
     ("[mai\n", FileBroken, "tokens_broken"),
     ("mai = 1\n", FileBroken, "tokens_broken"),
@@ -315,6 +316,8 @@ BROKEN: list[tuple[str, type[HoasiError], str]] = [
     (f"[mai]\n{GOOD}token = 'x'\n", FileBroken, "tokens_broken"),
     ('[mai]\nsha256 = "abc"\nworkspace = "."\n', FileBroken, "tokens_broken"),
     (f"[mai]\n{GOOD}\n[lan]\n{GOOD.replace('a' * 64, 'b' * 64)}month_usd = 1\n", WrongInput, "token_budget_differs"),
+    (f"[mai]\n{GOOD}\n[lan]\n{INNER}", WrongInput, "token_workspace_inside"),
+    (f"[lan]\n{INNER}\n[mai]\n{GOOD}", WrongInput, "token_workspace_inside"),
     (f"[mai]\n{GOOD}\n[lan]\n{GOOD}", FileBroken, "tokens_broken"),
 ]
 
