@@ -21,8 +21,7 @@ from mcp.server.caching import CacheHint
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.mcpserver import MCPServer
 
-from hoasi import settings
-from hoasi.errors import NotSupported, PathRefused
+from hoasi.errors import NotSupported
 from hoasi.extensions.generation_tasks import GenerationTasks
 from hoasi.extensions.skills import Skills, skills_dir
 from hoasi.extensions.tasks import Tasks, listening
@@ -86,8 +85,8 @@ def build(
     """
     keepers: list[Keeper] = [GenerationTasks()] if fixtures is None else [fixtures.keeper, GenerationTasks()]
     places = _path(workspace), _path(env_file)
-    _log_to_stderr(*places)
     lives = Lives(*places) if team is None else Lives(*places, team.tokens, team.caller)
+    _log_to_stderr(lives)
     skills = Skills(skills_dir())
     with _without_rich():
         server = MCPServer(
@@ -196,9 +195,9 @@ async def _note_answer(ctx: ServerRequestContext[Lives], call_next: CallNext) ->
 class _OneLine(logging.Formatter):
     """A record as one line of JSON, a traceback included, a secret never."""
 
-    def __init__(self, workspace: Path | None, env_file: Path | None) -> None:
+    def __init__(self, lives: Lives) -> None:
         super().__init__()
-        self._places = workspace, env_file
+        self._lives = lives
 
     def format(self, record: logging.LogRecord) -> str:
         told: dict[str, Any] = {
@@ -210,23 +209,17 @@ class _OneLine(logging.Formatter):
         if record.exc_info:
             told["error"] = self.formatException(record.exc_info)
         text = json.dumps(told, ensure_ascii=False)
-        for secret in self._secrets():
+        for secret in self._lives.secrets():
             text = text.replace(secret, "***")
         return text
 
-    def _secrets(self) -> tuple[str, ...]:
-        try:
-            return settings.read(*self._places).secrets()
-        except PathRefused:  # then no key was read either
-            return ()
 
-
-def _log_to_stderr(workspace: Path | None, env_file: Path | None) -> None:
+def _log_to_stderr(lives: Lives) -> None:
     """Unless the program around us has its own logging."""
     if logging.root.handlers:
         return
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_OneLine(workspace, env_file))
+    handler.setFormatter(_OneLine(lives))
     logging.root.addHandler(handler)
     logging.root.setLevel(logging.WARNING)
 

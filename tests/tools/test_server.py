@@ -305,7 +305,7 @@ def test_a_log_line_is_one_line_without_secrets(workspace: Path) -> None:
         raise RuntimeError(f"Authorization: Key {secret}")
     except RuntimeError:
         record = logging.getLogger("hoasi").makeRecord("hoasi", 40, "f", 1, "it\nbroke", (), sys.exc_info())
-    line = _OneLine(workspace, None).format(record)
+    line = _OneLine(_lives.Lives(workspace, None)).format(record)
     assert "\n" not in line
     assert secret not in line
     assert json.loads(line)["error"].startswith("Traceback")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import socket
 import subprocess
@@ -27,10 +28,11 @@ from calls import fal_environ
 from hoasi import tokens
 from hoasi.errors import FileBroken, HoasiError, NotFound, WrongInput
 from hoasi.sandbox import Sandbox
-from hoasi.server import build
+from hoasi.server import _OneLine, build
 from hoasi.team import Team
 from hoasi.tokens import Tokens
 from hoasi.tools import _lives
+from hoasi.tools._lives import Lives
 
 pytestmark = pytest.mark.anyio
 HELLO = {
@@ -213,6 +215,16 @@ async def test_a_token_file_that_breaks_stops_no_server(
     assert (await hello(url, token)).status_code == 401
     file.write_text(whole, encoding="utf-8")  # noqa: ASYNC240
     assert (await hello(url, token)).status_code == 200
+
+
+def test_no_log_line_shows_a_key_of_a_workspace(invite: Callable[..., str], file: Path, tmp_path: Path) -> None:
+    """A key in the workspace of a token is a secret of the server as its own are."""
+    invite("mai")
+    (tmp_path / "mai" / ".env").write_text("FAL_KEY=of-mai:0123456789\n", encoding="utf-8")
+    lives = Lives(tmp_path / "mai" / "jobs", None, Tokens(file), lambda: "mai")
+    assert lives.here().settings.secrets()
+    record = logging.getLogger("hoasi").makeRecord("hoasi", 40, "f", 1, "it said of-mai:0123456789", (), None)
+    assert "0123456789" not in _OneLine(lives).format(record)
 
 
 async def test_a_session_belongs_to_its_token(invite: Callable[..., str], door: Callable[..., Any]) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
 
-from hoasi.errors import HoasiError, NotFound
+from hoasi.errors import HoasiError, NotFound, PathRefused
+from hoasi.settings import read as read_settings
 from hoasi.tools._life import Life
 
 if TYPE_CHECKING:
@@ -76,6 +78,14 @@ class Lives:
             except HoasiError as error:
                 log.warning("a workspace is left out: %s", error)
         return opened
+
+    def secrets(self) -> set[str]:
+        """Every key that this server works with: no line of its log shows one."""
+        found: set[str] = set()
+        for workspace in [self._places[0], *self._lives]:
+            with suppress(PathRefused):  # then no key was read either
+                found.update(read_settings(workspace, self._places[1]).secrets())
+        return found
 
     def _at(self, tenant: Tenant) -> Life:
         return self._life(tenant.workspace, tenant.month_usd)
