@@ -180,13 +180,13 @@ async def test_a_long_batch_is_told_in_few_words(connect: Connect) -> None:
 
 
 async def test_no_next_step_buys_the_same_picture_again(connect: Connect, sandbox: Sandbox) -> None:
-    """For another job the same prompt is bought anew, so who made it without a job is told to copy, not to repeat."""
+    """Made without a job, then asked for again with nothing but a job: copied there, free, as `next` says."""
     async with connect() as client:
         loose = told(await client.call_tool("generate_image", {"prompt": "a kite", "wait_seconds": 60}))
-        again = {"prompt": "a kite", "job_id": "job-1", "dry_run": True}
-        assert told(await client.call_tool("generate_image", again))["estimate_usd"] == 0.039
-    assert "chép vào jobs/ID/input/raw_assets/" in loose["next"]
-    assert "là mua lại" in loose["next"]
+        assert "chỉ thêm job_id" in loose["next"]
+        call = {"prompt": "a kite", "job_id": "job-1", "wait_seconds": 60}
+        filed = told(await client.call_tool("generate_image", call))
+    assert (filed["cost_usd"], "/jobs/job-1/" in filed["generations"][0]["outputs"][0]) == (0.0, True)
     assert sandbox.stats()["submissions"] == 1
 
 
