@@ -176,8 +176,10 @@ async def _collected(line: Line) -> Done | None:
         outputs = tuple(Output.model_validate(output) for output in line.receipt["outputs"])
         return Done(outputs, line.receipt["facts"])
     if isinstance(maker, Follows):
-        ready = line.ready if line.ready is not None else await asked(line, lambda: _looked(line, maker))
-        return await asked(line, lambda: had(line, maker, line.receipt, ready))
+        seen = line.ready
+        ready = seen if seen is not None else await asked(line, lambda: _looked(line, maker))
+        gone = () if seen is None else (ResultExpired,)  # it was there a moment ago: believed when said again and again
+        return await asked(line, lambda: had(line, maker, line.receipt, ready, also=gone))
     if line.planned.price.usd != 0.0:
         raise ResultExpired("result_expired", provider=maker.name, status=0)
     line.requeue()
@@ -208,9 +210,11 @@ async def _looked(line: Line, maker: Follows) -> Ready:
     return Ready()
 
 
-async def had(line: Line, maker: Follows, receipt: dict[str, Any], ready: Ready) -> Done:
-    """The results, asked for no oftener than allowed."""
-    return await patiently(lambda: maker.collect(line.wire, receipt, ready), least_s=line.planned.poll_s)
+async def had(
+    line: Line, maker: Follows, receipt: dict[str, Any], ready: Ready, also: tuple[type[Exception], ...] = ()
+) -> Done:
+    """The results, asked for no oftener than allowed; `also`: answers that are no answer yet."""
+    return await patiently(lambda: maker.collect(line.wire, receipt, ready), also=also, least_s=line.planned.poll_s)
 
 
 async def _bring(line: Line, k: int, output: Output) -> Artifact:

@@ -307,3 +307,13 @@ async def test_an_address_that_failed_at_first_is_asked_for_once_more(
     assert [(entry.state, entry.paid) for entry in first.generations] == [("failed", "yes")]
     assert [len(entry.outputs) for entry in again.generations] == [1]
     assert sandbox.stats()["submissions"] == 1
+
+
+async def test_one_404_for_a_finished_result_is_no_loss(
+    open_studio: OpenStudio, sandbox: Sandbox, quick: object
+) -> None:
+    """It was said to be there a moment ago: a gateway that errs once or twice does not take a paid picture away."""
+    sandbox.faults.add(fault("result", "gone", times=2))
+    async with open_studio() as studio:
+        (made,) = (await studio.generate(one())).generations
+    assert (made.state, made.paid, sandbox.stats()["submissions"]) == ("succeeded", "yes", 1)
