@@ -7,7 +7,7 @@ PIP := TMPDIR=$(CURDIR)/$(VENV)/tmp PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/pytho
 UV_CACHE := $(CURDIR)/$(VENV)/uv
 UV := UV_CACHE_DIR=$(UV_CACHE) $(BIN)/uv
 
-.PHONY: demo test lint format schemas lock packages bench conformance node-tools clean help
+.PHONY: demo test lint format schemas lock packages bench conformance clients node-tools clean help
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -63,6 +63,9 @@ node-tools: packages/node_modules/.ready conformance/node_modules/.ready  ## wha
 	npm ci --prefix $* --cache $(VENV)/npm --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
 
+clients: $(VENV)/.run clients/node_modules/.ready  ## a whole job in real MCP clients, 15 minutes; ARGS="--quick codex" (needs npm and 1.4 GB)
+	$(BIN)/python clients/run.py $(ARGS)
+
 $(VENV)/.run: pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "hoasi needs Python 3.11 or newer: make PYTHON=python3.11")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -82,4 +85,4 @@ $(VENV)/.packages: $(VENV)/.dev
 	@touch $@
 
 clean:  ## forget .venv and caches (never jobs)
-	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache build dist packages/node_modules conformance/node_modules
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache build dist packages/node_modules conformance/node_modules clients/node_modules
