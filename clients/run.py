@@ -164,10 +164,12 @@ async def run(client: Client, known: Mapping[str, str], limit_s: float) -> End:
         start_new_session=True,  # so that it can be ended with what it started
     )
     hearing = asyncio.ensure_future(process.communicate())
-    await asyncio.wait([hearing], timeout=limit_s)
-    code = process.returncode
-    if code is None:
-        os.killpg(process.pid, signal.SIGKILL)
+    try:
+        await asyncio.wait([hearing], timeout=limit_s)
+    finally:  # also when somebody interrupts us
+        code = process.returncode
+        if code is None:
+            os.killpg(process.pid, signal.SIGKILL)
     told, _ = await hearing
     return End(code, told.decode(errors="replace"), time.monotonic() - began)
 
@@ -212,6 +214,7 @@ async def main() -> int:
     wanted = [client for client in rows() if client.name in chosen.names or not chosen.names]
     here = [client for client in wanted if not client.missing]
     pace = PACES["quick" if chosen.quick else "real"]
+    print(f"{len(here)} clients begin; each may take {pace.limit_s:.0f} s", flush=True)
     done = await asyncio.gather(*(play(client, pace) for client in here))
     print(HEAD, "|---|---|---|---|---|---|---|---|", *(one.row for one in done), sep="\n")
     for client in wanted:
