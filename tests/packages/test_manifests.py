@@ -84,7 +84,7 @@ def test_a_clients_file_starts_the_server(path: Path, tmp_path: Path) -> None:
 
 def test_the_plugin_starts_the_server_from_its_own_folder() -> None:
     """The plugin needs no published package: uvx runs the tree that holds it."""
-    program, *words = started(read(".mcp.json"))
+    program, *words = started({"mcpServers": read(".claude-plugin/plugin.json")["mcpServers"]})
     assert (program, words[0], words[2:]) == ("uvx", "--from", ["hoasi", "serve"])
     assert words[1] == "${CLAUDE_PLUGIN_ROOT}[media]"
     assert "media" in PROJECT["optional-dependencies"]
