@@ -1,8 +1,9 @@
 """Room: sandbox. Which nodes a ComfyUI server has, what each takes and gives, and which model files lie on it.
 
 `comfyui_nodes.json` holds the nodes that FLUX graphs use, with the input configs that `/object_info` tells (ComfyUI
-0.3.64, Easy-Use 1.3.7, TeaCache 1.9.0, read 2026-11-21; tooltips left out). There `@name` stands for a list of `lists`
-and `#` in a name for the slots 1 to 10. Every other node class is unknown here, as it would be on a stock server.
+0.3.64, Easy-Use 1.3.7, TeaCache 1.9.0 read 2026-11-21, controlnet_aux 2026-11-28; tooltips left out). There `@name`
+stands for a list of `lists` and `#` in a name for the slots 1 to 10. Every other node class is unknown here, as it
+would be on a stock server.
 """
 
 import json
