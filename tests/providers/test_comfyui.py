@@ -162,12 +162,14 @@ async def test_a_picture_guides(workspace: Path, studio: Studio, sandbox: Sandbo
 
 
 async def test_a_pose_needs_a_pack(workspace: Path, studio: Studio, sandbox: Sandbox) -> None:
-    """The pose of a photo is found by nodes of a pack: without it the pack is named."""
+    """The pose of a photo is found by nodes of a pack: without it the pack is named before anything is sent."""
+    sandbox.change(comfyui_lacks=("DWPreprocessor",))
     start, model = picture(workspace / "refs" / "start.png"), "comfyui/flux-dev/pose"
     made = await one(studio, edited("comfyui", start, model=model, options={"control_net": NETWORK}))
     assert made.error is not None
     assert made.error.key == "comfy_nodes_missing"
     assert "comfyui_controlnet_aux" in made.error.fix
+    assert (made.paid, graphs(sandbox)) == ("no", [])
 
 
 # ---------------------------------------------------------------------- the id is ours
