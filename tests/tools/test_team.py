@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -25,9 +26,10 @@ from tasking import Patient, ask, begun, ended
 from tooling import refused, told
 
 from calls import fal_environ
-from hoasi import tokens
+from hoasi import pace, tokens
 from hoasi.errors import FileBroken, HoasiError, NotFound, WrongInput
 from hoasi.sandbox import Sandbox
+from hoasi.sandbox.kling_callbacks import KLING_WEBHOOK_SECRET
 from hoasi.server import _OneLine, build
 from hoasi.team import Team
 from hoasi.tokens import Tokens
@@ -227,6 +229,33 @@ def test_no_log_line_shows_a_key_of_a_workspace(invite: Callable[..., str], file
     assert "0123456789" not in _OneLine(lives).format(record)
 
 
+@pytest.mark.parametrize("order", [("mai", "lan"), ("lan", "mai")])
+async def test_a_report_finds_its_workspace(
+    order: tuple[str, str],
+    invite: Callable[..., str],
+    door: Callable[..., Any],
+    fal: str,
+    sandbox: Sandbox,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Signed with the secret of one workspace: verified with it, wherever it stands, and heard there. Nobody polls."""
+    monkeypatch.setattr(pace.Schedule, "wait_s", lambda *_: 3600.0)
+    tokens_of = {name: invite(name) for name in order}
+    keys = f"KLING_API_KEY=kling-5f3c9a-key\nKLING_WEBHOOK_SECRET={KLING_WEBHOOK_SECRET}\n"
+    (tmp_path / "lan" / ".env").write_text(keys, encoding="utf-8")
+    url = await door()
+    monkeypatch.setenv("CALLBACK_BASE_URL", url)
+    monkeypatch.setenv("HOASI_KLING_URL", f"{fal}/kling")
+    sandbox.change(latency_s=0.5)
+    for name, provider in (("mai", "local"), ("lan", "kling")):
+        async with client(url, tokens_of[name], "2026-07-28") as agent:
+            call = {"prompt": "a kite", "provider": provider, "wait_seconds": 10}
+            (entry,) = told(await agent.call_tool("generate_image", call))["generations"]
+        assert entry["state"] == "succeeded", (name, entry)
+    assert sandbox.stats()["webhooks_delivered"] >= 1
+
+
 async def test_a_session_belongs_to_its_token(invite: Callable[..., str], door: Callable[..., Any]) -> None:
     """Whoever learns the number of a session cannot go on in it."""
     mine, yours = invite("mai"), invite("lan")
@@ -300,7 +329,24 @@ def wait_for(url: str) -> None:
         time.sleep(0.05)
 
 
+def test_who_has_no_token_any_more_has_no_workspace(invite: Callable[..., str], file: Path) -> None:
+    """A call that came with none, or with one that was taken back, never falls back to somebody's workspace."""
+    invite("mai")
+    for caller in (None, "lan"):
+        with pytest.raises(NotFound, match="token_unknown"):
+            Lives(None, None, Tokens(file), lambda caller=caller: caller).here()
+
+
 # ---------------------------------------------------------------------- the file
+
+
+def test_several_programs_add_at_once(file: Path, tmp_path: Path) -> None:
+    """None of them takes another's token away."""
+    names = [f"name-{k}" for k in range(24)]
+    with ThreadPoolExecutor(8) as pool:
+        given = [*pool.map(lambda name: tokens.add(file, name, tmp_path), names)]
+    found = Tokens(file)
+    assert sorted(tenant.name for token in given if (tenant := found.of(token))) == sorted(names)
 
 
 def test_the_file_never_holds_a_token(invite: Callable[..., str], file: Path) -> None:
