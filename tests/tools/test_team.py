@@ -250,7 +250,7 @@ async def test_a_report_finds_its_workspace(
     sandbox.change(latency_s=0.5)
     for name, provider in (("mai", "local"), ("lan", "kling")):
         async with client(url, tokens_of[name], "2026-07-28") as agent:
-            call = {"prompt": "a kite", "provider": provider, "wait_seconds": 10}
+            call = {"prompt": "a kite", "provider": provider, "wait_seconds": 40}
             (entry,) = told(await agent.call_tool("generate_image", call))["generations"]
         assert entry["state"] == "succeeded", (name, entry)
     assert sandbox.stats()["webhooks_delivered"] >= 1
