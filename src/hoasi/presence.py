@@ -5,10 +5,15 @@ No clock is involved: a laptop that slept for a night finds its own work still i
 
 from __future__ import annotations
 
+import os
 import secrets
+import time
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import FileLock, lock_descriptor
+
+ASKING_S = 0.01
+"""For so long somebody else may be asking after the same mark, who holds its lock meanwhile."""
 
 
 class Presence:
@@ -38,14 +43,14 @@ class Presence:
         """Whether the process of that mark still runs."""
         if owner == self.owner:
             return self._lock is not None
-        path = self._path(owner)
-        if not path.exists():
+        try:  # not a `FileLock`, which would make a mark anew that went away just now
+            mark = os.open(self._path(owner), os.O_RDWR)
+        except FileNotFoundError:
             return False
-        try:  # a moment's patience: somebody else may be asking just now
-            with FileLock(path).acquire(timeout=0.01, poll_interval=0.002):
-                return False
-        except Timeout:
-            return True
+        try:
+            return not _is_free(mark)
+        finally:
+            os.close(mark)
 
     def bury(self, owner: str) -> None:
         """Remove a dead process's mark, after its work was released."""
@@ -61,3 +66,11 @@ class Presence:
 
     def _path(self, owner: str) -> Path:
         return self._folder / f"{owner}.lock"
+
+
+def _is_free(mark: int) -> bool:
+    """Whether nobody holds the lock of this open file."""
+    deadline = time.monotonic() + ASKING_S
+    while not (is_ours := lock_descriptor(mark, blocking=False)) and time.monotonic() < deadline:
+        time.sleep(0.002)
+    return is_ours
