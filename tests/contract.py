@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,8 +16,10 @@ from hoasi.catalogue import PROVIDERS, Card, load
 from hoasi.errors import NotSupported
 from hoasi.given import Given, Input, Remote
 from hoasi.planning import Site, plan_request
-from hoasi.providers import REGISTRY, provider
-from hoasi.providers._provider import Cancels, Follows, Provider, Uploads, Watches
+from hoasi.providers import REGISTRY, _provider, _settings, _workers, provider
+from hoasi.providers._provider import CallsBack, Cancels, Follows, Provider, Publishes, Shares, Uploads, Watches
+from hoasi.providers._settings import AddsHeaders, Heeds, Needs
+from hoasi.providers._workers import HasWorkers
 from hoasi.record import Operation, OptionValue, Role
 from hoasi.records import Planned, Request
 
@@ -113,6 +116,26 @@ def told(environ: dict[str, str], root: Path, **dotenv: str) -> settings.Setting
     """Settings of a process with this environment in a workspace with this `.env`."""
     (root / ".env").write_text("".join(f"{name}={value}\n" for name, value in dotenv.items()), encoding="utf-8")
     return settings.read(root, environ=environ)
+
+
+KINDS = [
+    kind
+    for module in (_provider, _settings, _workers)
+    for kind in vars(module).values()
+    if getattr(kind, "_is_protocol", False) and kind.__module__ == module.__name__
+]
+"""Every protocol of a provider: what all can do, and what only some."""
+
+
+def members(kind: type) -> set[str]:
+    """The public names of a protocol, facts and methods."""
+    return {name for name in {*inspect.get_annotations(kind), *vars(kind)} if not name.startswith("_")}
+
+
+def called(kind: type, name: str) -> tuple[list[str], bool] | None:
+    """How a method is called: what it is given, and whether it is waited for; None for a fact."""
+    method = getattr(kind, name, None)
+    return (list(inspect.signature(method).parameters), inspect.iscoroutinefunction(method)) if method else None
 
 
 class ProviderContract:
@@ -237,6 +260,18 @@ class ProviderContract:
         assert isinstance(maker, Follows) or not isinstance(maker, Watches | Cancels)
         assert not isinstance(maker, Uploads) or maker.upload_life_s > 0
         assert isinstance(maker, Uploads) == ("upload" in maker.ways.values())
+        assert isinstance(maker, Heeds) or not isinstance(maker, Needs | AddsHeaders | HasWorkers)
+        assert not isinstance(maker, Heeds) or maker.variables
+        assert isinstance(maker, CallsBack) == (isinstance(maker, Shares) != isinstance(maker, Publishes))
+        assert not isinstance(maker, Shares) or maker.callback_secrets
+
+    def test_it_has_what_is_asked_for_and_nothing_else(self) -> None:
+        """Each public name belongs to a protocol that is there as a whole, and is called as that says."""
+        kinds = [kind for kind in KINDS if kind is Provider or isinstance(self.maker, kind)]
+        known = {name: called(kind, name) for kind in kinds for name in members(kind)}
+        assert {name for name in dir(self.maker) if not name.startswith("_")} == set(known)
+        for name, way in known.items():
+            assert way is None or called(type(self.maker), name) == way, name
 
     def test_a_receipt_found_by_hand_is_json(self) -> None:
         """What a person pastes becomes a receipt that survives the ledger, blanks removed."""

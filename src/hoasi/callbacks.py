@@ -18,8 +18,8 @@ from starlette.responses import JSONResponse, Response
 
 from hoasi.errors import HoasiError, NotFound
 from hoasi.providers import provider
-from hoasi.providers._provider import CallsBack, Provider
-from hoasi.settings import Settings
+from hoasi.providers._provider import CallsBack, Provider, Publishes
+from hoasi.shop import secrets_of
 from hoasi.webhooks import Forged, Seen
 
 if TYPE_CHECKING:
@@ -93,9 +93,7 @@ class Receiver:
 
     async def _keys_of(self, maker: Provider, studio: Studio, life_s: float) -> Sequence[Any]:
         """Its secrets as this process was told, or its public keys."""
-        if not isinstance(maker, CallsBack):
-            return ()
-        if maker.callback_keys is None:
+        if not isinstance(maker, Publishes):
             return secrets_of(maker, studio.settings)
         place = maker.name, studio.settings.workspace
         asked_at, keys = self._keys.get(place, (0.0, ()))
@@ -103,11 +101,6 @@ class Receiver:
             keys = maker.keys_of(await studio.engine.look_up(maker, *maker.callback_keys))
             self._keys[place] = time.monotonic(), keys
         return keys
-
-
-def secrets_of(maker: CallsBack, settings: Settings) -> Sequence[str]:
-    """Every secret that is set; two during a rotation."""
-    return tuple(value for name in maker.callback_secrets if (value := settings.get(name)))
 
 
 async def _body(request: Request) -> bytes:

@@ -11,9 +11,10 @@ from hoasi.given import Input
 from hoasi.messages import explain, money, say
 from hoasi.planning import Site, models_of, plan_request
 from hoasi.providers import provider
-from hoasi.providers._provider import Settles
+from hoasi.providers._settings import Settles
 from hoasi.records import Planned, Request
 from hoasi.settings import Settings
+from hoasi.shop import told_of
 
 AUTO = "auto"
 DEFAULT_PROVIDER = "fal"
@@ -131,7 +132,7 @@ def _settled(planned: Planned, settings: Settings) -> Planned:
         WrongInput: it cannot be sent.
     """
     maker = provider(planned.provider)
-    return maker.settle(planned, settings.told(maker.variables)) if isinstance(maker, Settles) else planned
+    return maker.settle(planned, told_of(maker, settings)) if isinstance(maker, Settles) else planned
 
 
 def _is_remote(item: Input) -> bool:

@@ -15,9 +15,10 @@ from hoasi.given import Root
 from hoasi.ledger_rows import Spent
 from hoasi.messages import money
 from hoasi.providers import provider
-from hoasi.providers._provider import Settles
+from hoasi.providers._settings import Needs
 from hoasi.records import Plan, Planned, iso
 from hoasi.settings import MONTH_LIMIT, Settings
+from hoasi.shop import told_of
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def keys(plan: Plan, settings: Settings) -> None:
             raise KeyMissing("key_missing", provider=name, names=names[0], page=maker.key_page)
     for item in plan.items:
         maker = provider(item.provider)
-        if isinstance(maker, Settles) and (lacking := maker.missing(item, settings.told(maker.variables))):
+        if isinstance(maker, Needs) and (lacking := maker.missing(item, told_of(maker, settings))):
             raise KeyMissing("setting_missing", provider=maker.name, names=" / ".join(lacking))
 
 

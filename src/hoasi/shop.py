@@ -9,7 +9,8 @@ from functools import partial
 import anyio
 
 from hoasi.ledger import Ledger
-from hoasi.providers._provider import CallsBack, Provider, Settles, Signs
+from hoasi.providers._provider import CallsBack, Provider, Publishes, Shares, Signs
+from hoasi.providers._settings import AddsHeaders, Heeds
 from hoasi.records import Generation
 from hoasi.settings import Settings
 from hoasi.street import Street
@@ -80,25 +81,45 @@ class Shop:
     def wire(self, maker: Provider) -> Wire:
         """The street as this provider sees it."""
         if maker.name not in self.wires:
-            told = self.settings.told(maker.variables) if isinstance(maker, Settles) else {}
-            auth = {**self._auth(maker)(), **(maker.headers(told) if isinstance(maker, Settles) else {})}
-            origins = origins_of(maker, self.settings)
-            self.wires[maker.name] = Wire(self.street, origins, auth, self._renewal(maker), told)
+            self.wires[maker.name] = wire_to(maker, self.settings, self.street, self._renewal(maker))
         return self.wires[maker.name]
 
-    def _auth(self, maker: Provider) -> Callable[[], Mapping[str, str]]:
-        key = self.settings.secret(maker.secrets)
-        return partial(maker.auth, key) if key else dict
-
     def _renewal(self, maker: Provider) -> Renewal | None:
-        return Renewal(self._auth(maker), maker.auth_life_s, maker.is_stale) if isinstance(maker, Signs) else None
+        if not isinstance(maker, Signs):
+            return None
+        return Renewal(_auth(maker, self.settings), maker.auth_life_s, maker.is_stale)
+
+
+def wire_to(maker: Provider, settings: Settings, street: Street, renewal: Renewal | None = None) -> Wire:
+    """The street as a provider sees it, with its key where that is set.
+
+    Raises:
+        NotSupported: as `origins_of`. WrongInput: a setting holds no headers.
+    """
+    told = told_of(maker, settings)
+    headers = maker.headers(told) if isinstance(maker, AddsHeaders) else {}
+    return Wire(street, origins_of(maker, settings), {**_auth(maker, settings)(), **headers}, renewal, told)
+
+
+def _auth(maker: Provider, settings: Settings) -> Callable[[], Mapping[str, str]]:
+    key = settings.secret(maker.secrets)
+    return partial(maker.auth, key) if key else dict
+
+
+def told_of(maker: Provider, settings: Settings) -> dict[str, str]:
+    """Of the settings that a provider heeds those that are set, by their names."""
+    return settings.told(maker.variables) if isinstance(maker, Heeds) else {}
 
 
 def is_called_back(maker: Provider, settings: Settings) -> bool:
     """Whether reports of this provider can be told from forged ones."""
-    if not isinstance(maker, CallsBack):
-        return False
-    return maker.callback_keys is not None or any(settings.get(name) for name in maker.callback_secrets)
+    return isinstance(maker, CallsBack) and (isinstance(maker, Publishes) or bool(secrets_of(maker, settings)))
+
+
+def secrets_of(maker: Provider, settings: Settings) -> tuple[str, ...]:
+    """Every secret that is set and that reports of this provider may be signed with; two during a rotation."""
+    names = maker.callback_secrets if isinstance(maker, Shares) else ()
+    return tuple(value for name in names if (value := settings.get(name)))
 
 
 def origins_of(maker: Provider, settings: Settings) -> dict[str, str]:

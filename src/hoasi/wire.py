@@ -46,7 +46,7 @@ class Wire:
         told: Mapping[str, str] | None = None,
     ) -> None:
         self.told = dict(told or {})
-        """Settings that the provider declared, by their names."""
+        """Of the settings that the provider heeds those that are set, by their names."""
         self._street = street
         self._origins = origins
         self._auth = auth

@@ -30,7 +30,7 @@ from hoasi.given import Given
 from hoasi.media import video
 from hoasi.providers import fal_replies
 from hoasi.providers._outcomes import Handle, Order, Ready, Sent
-from hoasi.providers._provider import CallsBack
+from hoasi.providers._provider import CallsBack, Publishes
 from hoasi.providers.fal import Fal
 from hoasi.providers.fal_body import body
 from hoasi.record import Role
@@ -326,6 +326,7 @@ async def test_a_report_comes_to_the_address_and_can_be_verified(wire: Wire, san
         with anyio.fail_after(10):
             of, headers, told = await taken.get()
     assert isinstance(FAL, CallsBack)
+    assert isinstance(FAL, Publishes)
     assert isinstance(handle, Handle)
     keys = FAL.keys_of(await wire.call("GET", wire.url(*FAL.callback_keys), with_key=False))
     request_id = handle.receipt["request_id"]

@@ -141,16 +141,11 @@ async def nodes(settings: Settings) -> list[Check]:
 async def _wire(maker: Provider, settings: Settings) -> AsyncIterator[Wire]:
     """The way to a provider, with its key where it has one."""
     from hoasi.addresses import origin_of
-    from hoasi.providers._provider import Settles
-    from hoasi.shop import origins_of
+    from hoasi.shop import origins_of, wire_to
     from hoasi.street import Street
-    from hoasi.wire import Wire
 
-    key, origins = settings.secret(maker.secrets), origins_of(maker, settings)
-    told = settings.told(maker.variables) if isinstance(maker, Settles) else {}
-    headers = maker.headers(told) if isinstance(maker, Settles) else {}
-    street = Street(frozenset(map(origin_of, origins.values())))
+    street = Street(frozenset(map(origin_of, origins_of(maker, settings).values())))
     try:
-        yield Wire(street, origins, {**({} if key is None else maker.auth(key)), **headers}, told=told)
+        yield wire_to(maker, settings, street)
     finally:
         await street.close()

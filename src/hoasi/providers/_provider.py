@@ -2,7 +2,7 @@
 
 A provider is a module-level object with facts and a few methods. Each method sends through the `Wire` it is given and
 turns replies into the outcomes below. It never catches, loops, waits, logs, or reads files or the environment. What it
-can do is read from the methods it has.
+can do is read from the methods it has, by the protocols below, in `_settings` and in `_workers`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Way = Literal["upload", "inline", "address"]
 
 
 class Provider(Protocol):
-    """A translator: facts, and what every provider can do. What only some can do are the protocols below."""
+    """A translator: facts, and what every provider can do. What only some can do are other protocols."""
 
     name: str
     origins: Mapping[str, str]
@@ -103,25 +103,6 @@ class Finds(Protocol):
 
 
 @runtime_checkable
-class Settles(Protocol):
-    """Its requests depend on settings of this process: places, limits, further headers."""
-
-    variables: tuple[str, ...]  # environment names whose values it is told, here and as `Wire.told`
-
-    def settle(self, planned: Planned, told: Mapping[str, str]) -> Planned:
-        """Make once what would be sent, before money: the plan with limits and notes. Raises WrongInput: it cannot."""
-        ...
-
-    def missing(self, planned: Planned, told: Mapping[str, str]) -> tuple[str, ...]:
-        """Names of which one has to be set for this request, and none is."""
-        ...
-
-    def headers(self, told: Mapping[str, str]) -> dict[str, str]:
-        """Headers of every request besides those of the key."""
-        ...
-
-
-@runtime_checkable
 class Signs(Protocol):
     """Its `auth` gives headers that age."""
 
@@ -135,21 +116,32 @@ class Signs(Protocol):
 
 @runtime_checkable
 class CallsBack(Protocol):
-    """Can be told where to report the end of a generation."""
-
-    callback_secrets: tuple[str, ...]
-    """Environment names of what its reports are verified with; several during a rotation."""
-    callback_keys: tuple[str, str] | None
-    """Role and path of its public keys instead."""
-
-    def keys_of(self, reply: Reply) -> Sequence[Any]:
-        """The public keys in what that address answers. Raises Forged: there are none."""
-        ...
+    """Can be told where to report the end of a generation; how it signs is told by one of the next two."""
 
     def report(
         self, headers: Mapping[str, str], body: bytes, keys: Sequence[Any], now: float
     ) -> tuple[str, str | None]:
         """Verify one report: its own id, and the id of the request it speaks of. Raises Forged: it is not theirs."""
+        ...
+
+
+@runtime_checkable
+class Shares(Protocol):
+    """Signs its reports with a secret that it shares with us."""
+
+    callback_secrets: tuple[str, ...]
+    """Environment names of the secret; several during a rotation."""
+
+
+@runtime_checkable
+class Publishes(Protocol):
+    """Signs its reports with keys whose public half anybody can ask for."""
+
+    callback_keys: tuple[str, str]
+    """Role and path of their address."""
+
+    def keys_of(self, reply: Reply) -> Sequence[Any]:
+        """The public keys in what that address answers. Raises Forged: there are none."""
         ...
 
 

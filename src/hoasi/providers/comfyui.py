@@ -33,7 +33,7 @@ FOLDER = "hoasi"  # below the server's input and output folders
 
 
 class Comfyui:
-    """See `_provider.Provider`; optional: follows, watches, cancels, finds, settles, uploads."""
+    """See `_provider.Provider`; optional: follows, watches, cancels, finds, heeds, settles, adds headers, uploads."""
 
     name = "comfyui"
     origins: ClassVar[dict[str, str]] = {"": "http://127.0.0.1:8188"}
@@ -61,10 +61,6 @@ class Comfyui:
         """The graph is made once, and its notes are told."""
         self.headers(told)
         return orders.rehearsed(planned, told, fetches_loras=False)
-
-    def missing(self, planned: Planned, told: Mapping[str, str]) -> tuple[str, ...]:  # noqa: ARG002  (nothing is needed)
-        """Nothing has to be set."""
-        return ()
 
     async def submit(self, wire: Wire, order: Order) -> Handle:
         """Queue the graph, if the server says that it can run it.

@@ -30,7 +30,7 @@ _NAMESPACES = {"workflows", "comfy"}
 
 
 class Fal:
-    """See `_provider.Provider`; optional: follows, watches, cancels, calls back, uploads."""
+    """See `_provider.Provider`; optional: follows, watches, cancels, calls back (publishes keys), uploads."""
 
     name = "fal"
     origins = {"": "https://queue.fal.run", "rest": "https://rest.fal.ai", "cdn": "https://v3.fal.media"}
@@ -40,7 +40,6 @@ class Fal:
     regions: ClassVar[dict[str, dict[str, str]]] = {}
     ways: ClassVar[dict[Medium, Way]] = {"image": "upload", "video": "upload", "audio": "upload"}
     fields = FIELDS
-    callback_secrets: tuple[str, ...] = ()
     callback_keys = ("rest", ".well-known/jwks.json")
     upload_life_s = 6 * 24 * 3600.0
 

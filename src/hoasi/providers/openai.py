@@ -28,7 +28,7 @@ READ_S = 300.0
 
 
 class OpenAI:
-    """See `_provider.Provider`; optional: settles (organisation and project of the key)."""
+    """See `_provider.Provider`; optional: heeds, settles, adds headers."""
 
     name = "openai"
     origins: ClassVar[dict[str, str]] = {"": "https://api.openai.com"}
@@ -44,7 +44,7 @@ class OpenAI:
         """`Authorization: Bearer <key>`."""
         return {"authorization": f"Bearer {key}"}
 
-    def settle(self, planned: Planned, told: Mapping[str, str]) -> Planned:  # noqa: ARG002  (headers change no request)
+    def settle(self, planned: Planned, told: Mapping[str, str]) -> Planned:  # noqa: ARG002  (they change headers only)
         """What would be sent fits together.
 
         Raises:
@@ -54,10 +54,6 @@ class OpenAI:
         check(planned, card)
         body(planned, card)
         return planned
-
-    def missing(self, planned: Planned, told: Mapping[str, str]) -> tuple[str, ...]:  # noqa: ARG002  (both may be unset)
-        """Nothing: a key of today belongs to one project."""
-        return ()
 
     def headers(self, told: Mapping[str, str]) -> dict[str, str]:
         """`OpenAI-Organization` and `OpenAI-Project`, where they are set."""

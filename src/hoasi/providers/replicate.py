@@ -26,12 +26,11 @@ from hoasi.record import Medium
 from hoasi.records import Planned
 
 if TYPE_CHECKING:
-    from hoasi.street import Reply
     from hoasi.wire import Wire
 
 
 class Replicate:
-    """See `_provider.Provider`; optional: follows, cancels, finds, settles, calls back, uploads."""
+    """See `_provider.Provider`; optional: follows, cancels, finds, settles, calls back (shares a secret), uploads."""
 
     name = "replicate"
     origins: ClassVar[dict[str, str]] = {"": "https://api.replicate.com"}
@@ -41,9 +40,7 @@ class Replicate:
     regions: ClassVar[dict[str, dict[str, str]]] = {}
     ways: ClassVar[dict[Medium, Way]] = {"image": "upload", "video": "upload", "audio": "upload"}
     fields = FIELDS
-    variables: tuple[str, ...] = ()
     callback_secrets = ("REPLICATE_WEBHOOK_SECRET",)
-    callback_keys: tuple[str, str] | None = None
     upload_life_s = 20 * 3600.0
 
     def __init__(self) -> None:
@@ -53,7 +50,7 @@ class Replicate:
         """`Authorization: Bearer <token>`."""
         return {"authorization": f"Bearer {key}"}
 
-    def settle(self, planned: Planned, told: Mapping[str, str]) -> Planned:  # noqa: ARG002  (nothing depends on settings)
+    def settle(self, planned: Planned, told: Mapping[str, str]) -> Planned:  # noqa: ARG002  (heeds none)
         """A model without a card is called owner/name, and what it makes is told by what is asked of it.
 
         Raises:
@@ -63,14 +60,6 @@ class Replicate:
         if planned.media == "image" and planned.operation.endswith("_to_video"):
             return planned.model_copy(update={"media": "video", "cap_s": CAPS_S["video"]})
         return planned
-
-    def missing(self, planned: Planned, told: Mapping[str, str]) -> tuple[str, ...]:  # noqa: ARG002  (as above)
-        """Nothing."""
-        return ()
-
-    def headers(self, told: Mapping[str, str]) -> dict[str, str]:  # noqa: ARG002  (as above)
-        """None."""
-        return {}
 
     async def submit(self, wire: Wire, order: Order) -> Handle:
         """One POST, after the model's schema was read.
@@ -132,10 +121,6 @@ class Replicate:
         part = ("content", (f"input.{item.media_type.rpartition('/')[2]}", content, item.media_type))
         reply = await wire.call("POST", wire.url("", "v1/files"), form={}, files=[part])
         return replicate_replies.stored(reply)
-
-    def keys_of(self, reply: Reply) -> Sequence[Any]:  # noqa: ARG002  (reports are signed with a secret)
-        """None."""
-        return ()
 
     def report(
         self, headers: Mapping[str, str], body: bytes, keys: Sequence[Any], now: float

@@ -35,7 +35,7 @@ READ_S = 60.0
 
 
 class Runpod:
-    """See `_provider.Provider`; optional: follows, cancels, settles, has workers."""
+    """See `_provider.Provider`; optional: follows, cancels, heeds, settles, needs, has workers."""
 
     name = "runpod"
     origins: ClassVar[dict[str, str]] = {"": "https://api.runpod.ai"}
@@ -55,10 +55,6 @@ class Runpod:
     def auth(self, key: str) -> dict[str, str]:
         """`Authorization: Bearer <key>`."""
         return {"authorization": f"Bearer {key}"}
-
-    def headers(self, told: Mapping[str, str]) -> dict[str, str]:  # noqa: ARG002  (none but the key's)
-        """None but the key's."""
-        return {}
 
     def settle(self, planned: Planned, told: Mapping[str, str]) -> Planned:
         """The graph is made once, the endpoint's id and the result's size looked at, the limits of waiting set."""

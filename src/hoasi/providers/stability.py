@@ -45,13 +45,12 @@ class Stability:
     concurrency = 4
     fields = FIELDS
     ways: ClassVar[dict[Medium, Way]] = {"image": "inline"}
-    variables = ()
 
     def auth(self, key: str) -> dict[str, str]:
         """`Authorization: Bearer sk-...`."""
         return {"authorization": f"Bearer {key}"}
 
-    def settle(self, planned: Planned, told: Mapping[str, str]) -> Planned:  # noqa: ARG002  (no variables)
+    def settle(self, planned: Planned, told: Mapping[str, str]) -> Planned:  # noqa: ARG002  (heeds none)
         """A mask has the shape of its picture (another one would be stretched to it); for SDXL somebody stands by.
 
         Raises:
@@ -60,14 +59,6 @@ class Stability:
         check_mask(planned)
         cards = load(self.name)
         return stability_v1.settled(planned, cards) if _is_v1(cards.card(planned.model)) else planned
-
-    def missing(self, planned: Planned, told: Mapping[str, str]) -> tuple[str, ...]:  # noqa: ARG002  (no variables)
-        """Nothing."""
-        return ()
-
-    def headers(self, told: Mapping[str, str]) -> dict[str, str]:  # noqa: ARG002  (no variables)
-        """None but the key's."""
-        return {}
 
     async def submit(self, wire: Wire, order: Order) -> Handle | Done:
         """One POST to the model's own path."""

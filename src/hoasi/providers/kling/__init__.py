@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Kling:
-    """See `_provider.Provider`; optional: follows, finds, settles, signs, calls back.
+    """See `_provider.Provider`; optional: follows, finds, settles, signs, calls back (shares a secret), accounts.
 
     Uncertain: `key_page` (named by third parties). `concurrency`: an account's places depend on its packs and are told
     nowhere; 3 is less than any pack seen, and one too many costs nothing but a pause.
@@ -43,11 +43,9 @@ class Kling:
     key_page = "https://app.klingai.com/global/dev/api-key"
     concurrency = 3
     fields = FIELDS
-    variables: tuple[str, ...] = ()
     ways: ClassVar[dict[Medium, Way]] = {"image": "inline", "audio": "inline", "video": "address"}
     auth_life_s = 1500.0
     callback_secrets = ("KLING_WEBHOOK_SECRET",)
-    callback_keys: tuple[str, str] | None = None
 
     def auth(self, key: str) -> dict[str, str]:
         """`Authorization: Bearer` with an API key, or with a token that the pair of keys signs."""
@@ -57,7 +55,7 @@ class Kling:
         """401 with 1003 or 1004: the token is too young or too old."""
         return refusals.is_stale(reply)
 
-    def settle(self, planned: Planned, told: Mapping[str, str]) -> Planned:  # noqa: ARG002  (no variables)
+    def settle(self, planned: Planned, told: Mapping[str, str]) -> Planned:  # noqa: ARG002  (heeds none)
         """What would be sent is put together once, so that an endpoint's own limits are known before money.
 
         Raises:
@@ -66,14 +64,6 @@ class Kling:
         card = load(self.name).card(planned.model)
         ROUTES[card.endpoint].check(Order(planned, tuple(map(stand_in, planned.inputs))))
         return planned
-
-    def missing(self, planned: Planned, told: Mapping[str, str]) -> tuple[str, ...]:  # noqa: ARG002  (no variables)
-        """Nothing."""
-        return ()
-
-    def headers(self, told: Mapping[str, str]) -> dict[str, str]:  # noqa: ARG002  (no variables)
-        """None besides those of the key."""
-        return {}
 
     async def submit(self, wire: Wire, order: Order) -> Handle | Step:
         """One paid POST; a lip sync takes two, each its own step."""
@@ -108,10 +98,6 @@ class Kling:
         """A task id as Kling's console shows it."""
         card = load(self.name).card(planned.model)
         return Handle(ROUTES[card.endpoint].api.receipt(card, receipt.strip()))
-
-    def keys_of(self, reply: Reply) -> Sequence[Any]:  # noqa: ARG002  (Kling has no public keys)
-        """None: its reports are signed with a secret."""
-        return ()
 
     def report(
         self, headers: Mapping[str, str], body: bytes, keys: Sequence[Any], now: float
