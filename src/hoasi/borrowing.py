@@ -8,7 +8,7 @@ import anyio
 import anyio.to_thread
 
 from hoasi import artifacts
-from hoasi.bringing import asked, brought, finish, had, waiting
+from hoasi.bringing import asked, brought, finish, had, target, waiting
 from hoasi.errors import GenerationFailed
 from hoasi.given import Input, Remote
 from hoasi.inputs import prepared
@@ -68,7 +68,7 @@ def _copied(line: Line, source: Generation) -> list[Artifact]:
     workspace = line.shop.settings.workspace
     if not all(artifacts.is_intact(workspace, artifact) for artifact in source.artifacts):
         return []
-    return [artifacts.copy(artifact, line.target(k)) for k, artifact in enumerate(source.artifacts)]
+    return [artifacts.copy(artifact, target(line, k)) for k, artifact in enumerate(source.artifacts)]
 
 
 async def _had_again(line: Line, source: Generation) -> list[Artifact]:

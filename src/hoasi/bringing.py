@@ -15,6 +15,8 @@ import anyio.to_thread
 
 from hoasi import artifacts
 from hoasi.addresses import origin_of
+from hoasi.artifacts import Target
+from hoasi.catalogue import load
 from hoasi.errors import (
     DiskTrouble,
     GenerationFailed,
@@ -26,12 +28,14 @@ from hoasi.errors import (
     ResultExpired,
 )
 from hoasi.line import REPLY, Line, Parked
+from hoasi.media.provenance import Provenance
 from hoasi.pace import backoff_s, patiently
 from hoasi.providers._outcomes import Done, Handle, Ready, Sent, Step, TryAgain
 from hoasi.providers._provider import Follows
-from hoasi.records import Problem, State
+from hoasi.records import Problem, State, iso
 from hoasi.requirements import MAX_IMAGES_A_REQUEST
 from hoasi.results import Artifact, Output
+from hoasi.shapes import pixels
 from hoasi.street import AddressRefused, NotSent, ReplyLost, TooLarge, WireTrouble
 from hoasi.wire import Wire
 
@@ -221,7 +225,7 @@ async def _bring(line: Line, k: int, output: Output) -> Artifact:
     """One download, a few times if need be: it is paid for, and a new file may take a moment to be served."""
     try:
         return await patiently(
-            lambda: artifacts.fetch(line.shop.street, output, line.target(k)),
+            lambda: artifacts.fetch(line.shop.street, output, target(line, k)),
             tries=4,
             also=(ResultBroken, ResultExpired),
         )
@@ -253,4 +257,28 @@ def finish(line: Line, made: list[Artifact], *, is_paid: bool, facts: Mapping[st
         paid="no" if cost == 0 else "yes",
         cost_usd=cost,
         facts=facts,
+    )
+
+
+def target(line: Line, k: int) -> Target:
+    """Where the k-th picture goes, and what is written into it."""
+    planned = line.planned
+    return Target(
+        workspace=line.shop.settings.workspace,
+        folder=planned.output_dir,
+        stem=planned.stem(k),
+        owner=line.shop.owner,
+        media=planned.media,
+        asked_ratio=planned.request.aspect_ratio,
+        asked_size=pixels(planned.parameters.get("target_size") or planned.request.prefers.get("target_size")),
+        is_png=bool(planned.fixed_name),
+        provenance=Provenance(
+            generation_id=line.generation.id,
+            provider=planned.provider,
+            model=planned.model,
+            prompt=planned.prompt,
+            seed=planned.seed,
+            created_at=iso(line.generation.created_at),
+            is_trained=load(planned.provider).is_trained,
+        ),
     )

@@ -18,8 +18,6 @@ from hoasi.shop import told_of
 
 AUTO = "auto"
 DEFAULT_PROVIDER = "fal"
-UNASKED = frozenset({"local", "comfyui", "runpod"})
-"""A sketch, and machines of one's own, are never chosen for somebody: they have to be named."""
 
 Planning = tuple[Planned, ...]
 Worded = tuple[str, Request]
@@ -216,11 +214,12 @@ def _usable(request: Request, settings: Settings) -> list[str]:
 
 def _able(request: Request) -> list[str]:
     """Providers that do this, unasked."""
-    return [name for name in catalogue.PROVIDERS if name not in UNASKED and _offers(name, request)]
+    return [cards.provider for cards in map(catalogue.load, catalogue.PROVIDERS) if _offers(cards, request)]
 
 
-def _offers(name: str, request: Request) -> bool:
-    cards = catalogue.load(name)
+def _offers(cards: catalogue.Catalogue, request: Request) -> bool:
+    if cards.must_be_named:
+        return False
     if request.model is None:
         return request.operation in cards.defaults
     return any(request.model in {card.id, *card.aliases, *card.corrects} for card in cards.cards)

@@ -14,7 +14,7 @@ from hoasi.errors import BudgetExceeded, ConsentMissing, KeyMissing, WrongInput
 from hoasi.given import Root
 from hoasi.ledger_rows import Spent
 from hoasi.messages import money
-from hoasi.providers import provider
+from hoasi.providers import REGISTRY, provider
 from hoasi.providers._settings import Needs
 from hoasi.records import Plan, Planned, iso
 from hoasi.settings import MONTH_LIMIT, Settings
@@ -89,7 +89,12 @@ def permitted(plan: Plan, settings: Settings) -> None:
 
 def _leaving(plan: Plan) -> list[Planned]:
     """What is given to a provider elsewhere."""
-    return [item for item in plan.items if provider(item.provider).origins]
+    return [item for item in plan.items if not stays_here(item.provider)]
+
+
+def stays_here(name: str | None) -> bool:
+    """Whether what is given to the provider of this name never leaves this machine."""
+    return name in REGISTRY and not provider(name).origins
 
 
 def minors(plan: Plan, settings: Settings, ask: Ask, owner: str) -> None:

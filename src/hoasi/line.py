@@ -12,16 +12,13 @@ from typing import Any
 
 import anyio
 
-from hoasi.artifacts import Target
 from hoasi.errors import Cancelled, DiskTrouble, HoasiError, LostOwnership, NotAccepted, PaymentUnknown, ResultExpired
 from hoasi.ledger_rows import sent_beside
-from hoasi.media.provenance import Provenance
 from hoasi.messages import say
 from hoasi.providers import provider
 from hoasi.providers._outcomes import Done, Order, Pending, Ready, Sent
 from hoasi.record import Paid
-from hoasi.records import Generation, Planned, Problem, State, iso
-from hoasi.shapes import pixels
+from hoasi.records import Generation, Planned, Problem, State
 from hoasi.shop import Shop, is_called_back
 from hoasi.spool import Spool, folders
 
@@ -275,26 +272,3 @@ class Line:
             return "no"
         is_after = self.generation.state is State.FETCHING and isinstance(error, DiskTrouble)
         return "yes" if is_after else error.paid
-
-    def target(self, k: int) -> Target:
-        """Where the k-th picture goes, and what is written into it."""
-        planned = self.planned
-        return Target(
-            workspace=self.shop.settings.workspace,
-            folder=planned.output_dir,
-            stem=planned.stem(k),
-            owner=self.shop.owner,
-            media=planned.media,
-            asked_ratio=planned.request.aspect_ratio,
-            asked_size=pixels(planned.parameters.get("target_size") or planned.request.prefers.get("target_size")),
-            is_png=bool(planned.fixed_name),
-            provenance=Provenance(
-                generation_id=self.generation.id,
-                provider=planned.provider,
-                model=planned.model,
-                prompt=planned.prompt,
-                seed=planned.seed,
-                created_at=iso(self.generation.created_at),
-                is_trained=planned.provider != "local",
-            ),
-        )

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from hoasi import catalogue, choosing, paths, sources, wearing
+from hoasi import catalogue, choosing, gates, paths, sources, wearing
 from hoasi.ask import Ask
 from hoasi.choosing import AUTO, DEFAULT_PROVIDER
 from hoasi.consent import roots
@@ -82,7 +82,7 @@ def _look(request: Request) -> Look:
     """How closely faces are looked for: what stays on this machine asks for no permission."""
     if request.operation == "swap_face":
         return "where"
-    return "not" if request.provider == "local" else "how many"
+    return "not" if gates.stays_here(request.provider) else "how many"
 
 
 def media_of(request: Request) -> Media:
@@ -125,7 +125,7 @@ def _promised(given: Given, source: Planned) -> Input:
 def _general(plan: Plan, settings: Settings) -> list[str]:
     """What a person should know of the whole run."""
     told = [say("warning.many_images", count=plan.images)] if plan.images > MANY_IMAGES else []
-    is_real = settings.sandbox_url is None or all(item.provider == "local" for item in plan.items)
+    is_real = settings.sandbox_url is None or all(gates.stays_here(item.provider) for item in plan.items)
     return told if is_real else [*told, say("warning.sandbox", url=settings.sandbox_url)]
 
 

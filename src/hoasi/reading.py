@@ -16,6 +16,7 @@ from typing import Any, Literal
 from anyio import to_thread
 
 from hoasi import consent
+from hoasi.catalogue import PROVIDERS, load
 from hoasi.errors import NotFound, NotSupported
 from hoasi.given import Given, Input, Remote
 from hoasi.ledger import Ledger
@@ -24,8 +25,6 @@ from hoasi.records import Generation, State
 
 _ID = re.compile(r"([a-z0-9_]{1,60}-[0-9a-f]{10})(?:#([1-9]\d?))?")
 _CLIP_ID = re.compile(r"\d{6,40}")
-CLIP_IDS = "kling"
-"""Whose clips are known by a number alone."""
 DAY_S = 86_400.0
 FRAMES_A_SECOND, LEAST_FRAMES, MOST_FRAMES, FRAME_PX = 2.0, 8, 240, 1280
 """So many frames of a clip are searched for faces, at no more than so many pixels a side."""
@@ -114,7 +113,7 @@ def _remote(source: Generation, item: Input) -> Remote | None:
     """Where its provider keeps it."""
     planned = source.planned
     kept = [artifact for artifact in source.artifacts if artifact.sha256 == item.sha256]
-    if not kept or not (kept[0].remote_id or kept[0].url) or planned.provider == "local":
+    if not kept or not (kept[0].remote_id or kept[0].url):
         return None
     age = None if source.finished_at is None else max(0.0, (time.time() - source.finished_at) / DAY_S)
     return Remote(
@@ -127,8 +126,9 @@ def _remote(source: Generation, item: Input) -> Remote | None:
 
 def _named(given: Given) -> Input:
     """A clip that only its provider has, by its number there."""
-    sha = hashlib.sha256(f"{CLIP_IDS}:{given.written}".encode()).hexdigest()
-    remote = Remote(provider=CLIP_IDS, id=given.written)
+    home = next(name for name in PROVIDERS if load(name).knows_clips_by_number)
+    sha = hashlib.sha256(f"{home}:{given.written}".encode()).hexdigest()
+    remote = Remote(provider=home, id=given.written)
     return _blank(given, sha).model_copy(update={"media_type": "video/mp4", "remote": remote})
 
 

@@ -44,6 +44,15 @@ def test_every_provider_has_cards_and_ids_are_unique() -> None:
     assert len(CARDS) == len(every_card())
 
 
+def test_facts_of_whole_providers() -> None:
+    """Sketches and machines of one's own have to be named; a sketch needs no trained model; numbers are Kling's."""
+    facts = ("must_be_named", "knows_clips_by_number", "is_trained")
+    true = {fact: {name for name in PROVIDERS if getattr(load(name), fact)} for fact in facts}
+    assert true["must_be_named"] == {"local", "comfyui", "runpod"}
+    assert true["knows_clips_by_number"] == {"kling"}
+    assert true["is_trained"] == {*PROVIDERS} - {"local"}
+
+
 def test_only_models_with_cards_have_a_schema_here() -> None:
     """The fixture holds the schema of every fal card, but of the four that the published types do not know."""
     fal = {card.id for card in load("fal").cards}

@@ -161,6 +161,12 @@ class Catalogue(Record):
     """All cards of one provider, and its default models of each operation: the first that can do it is taken."""
 
     provider: str
+    is_trained: bool = True
+    """Its models were trained; else rules of ours draw sketches, which are not for the finished video."""
+    must_be_named: bool = False
+    """A sketch, or machines of one's own: `auto` never chooses it for somebody."""
+    knows_clips_by_number: bool = False
+    """A clip that only it has is called by a number alone; one provider's at most."""
     defaults: dict[str, tuple[str, ...]]
     cards: tuple[Card, ...]
 
@@ -197,9 +203,10 @@ def load(provider: str) -> Catalogue:
         near = difflib.get_close_matches(provider, PROVIDERS, n=1)
         raise NotFound("provider_unknown", provider=provider, near=", ".join(near or PROVIDERS))
     raw = tomllib.loads(files("hoasi.catalogue").joinpath(f"{provider}.toml").read_text(encoding="utf-8"))
-    cards = [{"provider": provider, **raw.get("common", {}), **card} for card in raw["cards"]]
+    common = raw.pop("common", {})
+    cards = [{"provider": provider, **common, **card} for card in raw["cards"]]
     defaults = {name: (ids,) if isinstance(ids, str) else ids for name, ids in raw["defaults"].items()}
-    return Catalogue.model_validate({"provider": provider, "defaults": defaults, "cards": cards})
+    return Catalogue.model_validate({**raw, "provider": provider, "defaults": defaults, "cards": cards})
 
 
 def every_card() -> tuple[Card, ...]:

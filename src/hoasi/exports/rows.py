@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from hoasi.catalogue import load
 from hoasi.exports.asset_semantics import Asset, describe
 from hoasi.exports.joblog import LogRow
 from hoasi.given import Input
@@ -91,7 +92,7 @@ def assets(generation: Generation) -> list[Asset]:
             provider=planned.provider,
             model=planned.model,
             prompt=planned.prompt,
-            is_storyboard=planned.provider == "local",
+            is_storyboard=not load(planned.provider).is_trained,
             aspect_ratio=planned.request.aspect_ratio,
         )
         for artifact in generation.artifacts
