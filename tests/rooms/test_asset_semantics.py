@@ -13,12 +13,14 @@ from typing import Any
 import jsonschema
 import pytest
 
+from hoasi.catalogue import load
 from hoasi.errors import FileBroken
 from hoasi.exports import asset_semantics
 from hoasi.exports._words import moves_camera, phrases, tags
 from hoasi.exports.asset_semantics import Asset, describe
 from hoasi.messages import speak
-from hoasi.records import Scene
+from hoasi.planning import Site, plan_request
+from hoasi.records import Request, Scene
 from hoasi.results import Artifact
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "schemas" / "asset_semantics.schema.json").read_text())
@@ -48,6 +50,7 @@ PRODUCT = Scene(
     mood=("tươi mới",),
     shot_types=("top-down", "static"),
 )
+SITE = Site(job_id="a", output_dir="jobs/a/input/raw_assets/images/ai_generated")
 SCENES = (BALCONY, STREET, PRODUCT)
 ARTIFACT = Artifact(
     path="jobs/a/input/raw_assets/images/ai_generated/sc_01_1_a3f2b1c8.png",
@@ -97,15 +100,11 @@ def write(file: Path, tmp_path: Path) -> Write:
     return write
 
 
-def made(scene: Scene = BALCONY, **changes: Any) -> Asset:
-    facts = {
-        "seed": 7,
-        "provider": "fal",
-        "model": "fal-ai/nano-banana",
-        "prompt": "A woman on a balcony",
-        "is_storyboard": False,
-    }
-    return describe(scene, ARTIFACT, **(facts | {"aspect_ratio": "9:16"} | changes))
+def made(
+    scene: Scene = BALCONY, prompt: str = "A woman on a balcony", ratio: str | None = "9:16", by: str = "fal"
+) -> Asset:
+    request = Request(prompt=prompt, provider=by, scene=scene, aspect_ratio=ratio, seed=7)
+    return describe(plan_request(request, load(by), [], SITE, prompt)[0], ARTIFACT)
 
 
 def picture(number: int, **changes: Any) -> Asset:
@@ -132,9 +131,8 @@ def test_the_plan_is_told_in_its_own_words() -> None:
 
 def test_an_ai_picture_says_so() -> None:
     """Privacy notes say it is no photograph, quality notes how it was made and what was wrong with it."""
-    asset = made(references=2)
+    asset = made()
     assert "AI" in asset.privacy_notes[0]
-    assert "2" in asset.privacy_notes[1]
     assert "fal-ai/nano-banana" in asset.quality_notes[0]
     assert "seed 7" in asset.quality_notes[0]
     assert ARTIFACT.warnings[0] in asset.quality_notes
@@ -144,7 +142,7 @@ def test_an_ai_picture_says_so() -> None:
 
 def test_a_storyboard_is_not_final() -> None:
     """A sketch says that it is one, and that it is not for the finished video."""
-    asset = made(is_storyboard=True)
+    asset = made(by="local")
     assert any("storyboard" in note for note in asset.quality_notes)
     assert asset.scene.avoid_uses
     assert asset.visual_style != made().visual_style
@@ -153,7 +151,7 @@ def test_a_storyboard_is_not_final() -> None:
 
 def test_without_a_plan_the_prompt_speaks() -> None:
     """A picture outside any plan is described by its prompt, shortened in the summary between words."""
-    asset = made(Scene(), prompt="A red boat on a lake, " * 40, aspect_ratio=None)
+    asset = made(Scene(), prompt="A red boat on a lake, " * 40, ratio=None)
     assert asset.scene.description.startswith("A red boat on a lake")
     assert len(asset.summary) < 340
     assert asset.summary.endswith("\u2026")

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from hoasi.catalogue import load
 from hoasi.exports._words import moves_camera, tags
 from hoasi.messages import say
 from hoasi.record import Media, Record
-from hoasi.records import Scene
+from hoasi.records import Planned, Scene
 from hoasi.results import Artifact
 
 SUMMARY_LIMIT = 300
@@ -60,61 +61,44 @@ class Asset(Record):
         return {name: getattr(self, name) for name in SIZES}
 
 
-def describe(
-    scene: Scene,
-    artifact: Artifact,
-    *,
-    seed: int,
-    provider: str,
-    model: str,
-    prompt: str,
-    is_storyboard: bool,
-    aspect_ratio: str | None = None,
-    style: str = "",
-    references: int = 0,
-) -> Asset:
+def describe(planned: Planned, artifact: Artifact) -> Asset:
     """What is known of a picture because the plan asked for it. Pure; sentences in the language of this context.
 
-    The mapper compares words: the plan's own words for the scene are all there, as they were written.
-
-    Args:
-        scene: what the plan says; an empty one means the prompt is all there is.
-        artifact: the file.
-        seed: the seed it was made with, like `provider` and `model`.
-        provider: see `seed`.
-        model: see `seed`.
-        prompt: what was asked of the model; stands in where the plan has no words.
-        is_storyboard: a sketch of ours, no finished picture.
-        aspect_ratio: as the plan writes it; the picture's own size where it does not.
-        style: name of the style, when one was asked for.
-        references: how many reference pictures went in.
+    The mapper compares words: the plan's own words for the scene are all there, as they were written; where it has
+    none, the prompt stands in.
     """
-    kind = "sketch" if is_storyboard else "made"
+    scene, kind = planned.request.scene, "made" if load(planned.provider).is_trained else "sketch"
+    stretch = _stretch(planned, artifact, kind)
+    facts = {"model": planned.model, "provider": planned.provider, "seed": planned.seed}
+    return Asset(
+        file_path=artifact.path,
+        **_facts(artifact),
+        summary=scene.visual_intent or say("semantics.from_words", words=_short(scene.spoken_text or planned.prompt)),
+        visual_style=say(f"semantics.{kind}_style"),
+        mood=scene.mood,
+        tags=stretch.semantic_tags,
+        privacy_notes=(say(f"semantics.{kind}_privacy"),),
+        quality_notes=_quality(artifact, say("semantics.made_with", **facts), kind),
+        scene=stretch,
+    )
+
+
+def _stretch(planned: Planned, artifact: Artifact, kind: str) -> AssetScene:
+    """The whole of it: its scene in the plan's words, and what it is of use for."""
+    scene, prompt = planned.request.scene, planned.prompt
     shots = [shot for shot in scene.shot_types if not moves_camera(shot)] or list(scene.shot_types)
     subjects = tuple(text for text in scene.requirements if not _FLAG.search(text))
-    words = tags((scene.narrative_role, *scene.mood, *subjects, scene.visual_intent or prompt))
-    stretch = AssetScene(
+    return AssetScene(
         end=artifact.duration_s,
         description=scene.visual_intent or scene.spoken_text or prompt.strip(),
         subjects=subjects,
         shot_type=shots[0] if shots else "",
         camera_motion=", ".join(filter(moves_camera, scene.shot_types)),
-        composition=_composition(artifact, aspect_ratio),
+        composition=_composition(artifact, planned.request.aspect_ratio),
         mood=scene.mood,
-        semantic_tags=words,
+        semantic_tags=tags((scene.narrative_role, *scene.mood, *subjects, scene.visual_intent or prompt)),
         recommended_uses=_uses(scene),
-        avoid_uses=(say("semantics.not_final"),) if is_storyboard else (),
-    )
-    return Asset(
-        file_path=artifact.path,
-        **_facts(artifact),
-        summary=scene.visual_intent or say("semantics.from_words", words=_short(scene.spoken_text or prompt)),
-        visual_style=style or say(f"semantics.{kind}_style"),
-        mood=scene.mood,
-        tags=words,
-        privacy_notes=_privacy(kind, references),
-        quality_notes=_quality(artifact, say("semantics.made_with", model=model, provider=provider, seed=seed), kind),
-        scene=stretch,
+        avoid_uses=(say("semantics.not_final"),) if kind == "sketch" else (),
     )
 
 
@@ -140,11 +124,6 @@ def _uses(scene: Scene) -> tuple[str, ...]:
     return tuple(
         say(f"semantics.{name}", words=words) for name, words in (("use_role", role), ("use_spoken", spoken)) if words
     )
-
-
-def _privacy(kind: str, references: int) -> tuple[str, ...]:
-    note = say(f"semantics.{kind}_privacy")
-    return (note, say("semantics.references_privacy", count=references)) if references else (note,)
 
 
 def _quality(artifact: Artifact, made_with: str, kind: str) -> tuple[str, ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from hoasi.catalogue import load
 from hoasi.exports.asset_semantics import Asset, describe
 from hoasi.exports.joblog import LogRow
 from hoasi.given import Input
@@ -83,17 +82,4 @@ def _named(item: Input) -> str:
 
 def assets(generation: Generation) -> list[Asset]:
     """What the mapper may know of a generation's pictures: the plan asked for them, so it is all there."""
-    planned = generation.planned
-    return [
-        describe(
-            planned.request.scene,
-            artifact,
-            seed=planned.seed,
-            provider=planned.provider,
-            model=planned.model,
-            prompt=planned.prompt,
-            is_storyboard=not load(planned.provider).is_trained,
-            aspect_ratio=planned.request.aspect_ratio,
-        )
-        for artifact in generation.artifacts
-    ]
+    return [describe(generation.planned, artifact) for artifact in generation.artifacts]
