@@ -63,6 +63,16 @@ async def test_without_any_key_nothing_is_chosen(workspace: Path, fal: str, sand
     assert refused.value.key == "auto_no_key"
 
 
+async def test_a_machine_of_ones_own_has_to_be_named(workspace: Path) -> None:
+    """A key of RunPod, and where to: `auto` still knows of nobody."""
+    own = {"RUNPOD_API_KEY": "rpa_5f3c9a7d1e2b", "RUNPOD_SERVER_100_ID": "abc123def456gh"}
+    async with Studio(workspace, environ=own) as studio:
+        with pytest.raises(KeyMissing) as refused:
+            await studio.preview(asked(Request(prompt="a red coat", provider="auto")))
+        named = await studio.preview(asked(Request(prompt="a red coat", provider="runpod")))
+    assert (refused.value.key, states(named)) == ("auto_no_key", ["planned"])
+
+
 async def test_somebody_else_makes_it_when_nothing_could_be_sent(
     workspace: Path, fal: str, sandbox: Sandbox, swap: Request, quick: object
 ) -> None:

@@ -110,6 +110,14 @@ async def test_the_picture_says_where_it_comes_from(open_studio: OpenStudio) -> 
         picture.load()
 
 
+async def test_a_sketch_does_not_say_that_a_model_made_it(open_studio: OpenStudio) -> None:
+    """What rules of ours drew has IPTC's word for that."""
+    async with open_studio() as studio:
+        entry = (await studio.generate(one("a quiet balcony", provider="local"))).generations[0]
+    data = content(entry.outputs[0])
+    assert (b"/algorithmicMedia" in data, b"trainedAlgorithmicMedia" in data) == (True, False)
+
+
 async def test_the_extension_follows_the_content(open_studio: OpenStudio, sandbox: Sandbox) -> None:
     """A model that gives JPEG gives `.jpg`."""
     async with open_studio() as studio:
