@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -184,10 +184,13 @@ def copy(artifact: Artifact, target: Target) -> Artifact:
     return artifact.model_copy(update=facts)
 
 
-def sweep(folders: Iterable[Path], living: Collection[str]) -> None:
-    """Remove what dead processes left half-done in these folders."""
+def sweep(folders: Iterable[Path], is_alive: Callable[[str], bool]) -> None:
+    """Remove what dead processes left half-done in these folders.
+
+    Whose a file is, is asked after it was seen: a process may have come since the last one.
+    """
     for folder in folders:
         for path in folder.glob(".hoasi-*.tmp"):
             match = _TEMP.fullmatch(path.name)
-            if match and match["owner"] not in living:
+            if match and not is_alive(match["owner"]):
                 path.unlink(missing_ok=True)

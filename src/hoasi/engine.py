@@ -48,6 +48,7 @@ class Engine:
         """Stop waiting, write the last logs."""
         await self._runner.close()
         await self._scribe.close()
+        self._runner.leave()
         self.ledger.close()
 
     # ------------------------------------------------------------------ beginning

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from filelock import FileLock, lock_descriptor
@@ -56,9 +57,16 @@ class Presence:
         """Remove a dead process's mark, after its work was released."""
         self._path(owner).unlink(missing_ok=True)
 
-    def living(self) -> set[str]:
-        """Marks of all processes that run now."""
-        return {owner for owner in self.marks() if self.is_alive(owner)}
+    def bury_unborn(self) -> None:
+        """Remove what was left by who died while it appeared."""
+        for hidden in self._folder.glob(".*.new"):
+            with suppress(FileNotFoundError):  # its process appeared just now, or somebody else buried it
+                mark = os.open(hidden, os.O_RDWR)
+                try:  # whoever is about to lock it sees that it is gone, and makes it anew
+                    if lock_descriptor(mark, blocking=False):
+                        hidden.unlink()
+                finally:
+                    os.close(mark)
 
     def marks(self) -> set[str]:
         """Marks of all processes that ran here and were not buried yet."""

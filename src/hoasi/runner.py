@@ -110,8 +110,11 @@ class Runner:
         except sqlite3.Error:
             log.exception("what this process owned is freed by the next one")
         await self._shop.street.close()
-        self._presence.leave()
         self._is_open = False
+
+    def leave(self) -> None:
+        """The last step: from here on its half-written files are those of a dead process."""
+        self._presence.leave()
 
     # ------------------------------------------------------------------ work
 
@@ -256,13 +259,14 @@ class Runner:
         for owner in dead:
             self._ledger.release(owner)
             self._presence.bury(owner)
+        self._presence.bury_unborn()
         if dead:
             self._sweep()
 
     def _sweep(self) -> None:
         root = self._settings.workspace
         folders = [root, self._settings.home / "references", *root.glob("jobs/*/source")]
-        sweep([*folders, *(root / folder for folder in self._ledger.folders())], self._presence.living())
+        sweep([*folders, *(root / folder for folder in self._ledger.folders())], self._presence.is_alive)
         spool.sweep(self._settings.home, self._needs_reply)
 
     def _needs_reply(self, name: str) -> bool:
