@@ -15,10 +15,12 @@ import pytest
 from PIL import Image
 
 from calls import OpenStudio, content, fault, one, pictures, told, until
-from hoasi import Studio
+from hoasi import Studio, artifacts, files
 from hoasi.exports import joblog
+from hoasi.presence import Presence
 from hoasi.records import Request, Scene
 from hoasi.sandbox import Sandbox
+from hoasi.scribe import Scribe
 
 pytestmark = pytest.mark.anyio
 LOG = "jobs/job-1/source/ai_image_generation.toml"
@@ -71,6 +73,7 @@ class Watcher:
         while not self._is_over.is_set():
             self._look()
             time.sleep(0.002)
+        self._look()
 
     @contextmanager
     def watching(self) -> Iterator[None]:
@@ -174,18 +177,34 @@ async def test_old_entries_are_never_parsed(
     assert len(told(workspace)) == 2
 
 
+class Clock:
+    """Time that passes only while somebody sleeps, who need not wait for it."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        """What the clock shows."""
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        """Let it go on."""
+        self.now += seconds
+
+
 async def test_a_batch_writes_its_log_at_most_twice_a_second(
     open_studio: OpenStudio, workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Fifty pictures, and calls beside them: never a third write within a second, and all rows before the reply."""
     at: list[float] = []
-    write = joblog.write
+    write, clock = joblog.write, Clock()
 
     def noted(*args: Any, **more: Any) -> joblog.Memory:
-        at.append(time.monotonic())
+        at.append(clock.now)
         return write(*args, **more)
 
     monkeypatch.setattr(joblog, "write", noted)
+    monkeypatch.setattr("hoasi.scribe.time", clock)
     requests = tuple(Request(prompt=f"kite {k}", scene=Scene(id=f"SC_{k:02d}")) for k in range(50))
     async with open_studio(HOASI_FAL_CONCURRENCY="8") as studio:
 
@@ -196,7 +215,27 @@ async def test_a_batch_writes_its_log_at_most_twice_a_second(
 
         await asyncio.gather(studio.generate(one(prompt=None, requests=requests)), one_after_the_other())
         assert len(told(workspace)) == 55
+    assert len(at) > 5
     assert all(third - first > 0.99 for first, third in zip(at, at[2:], strict=False)), at
+
+
+async def test_last_words_are_not_swept_away(
+    open_studio: OpenStudio, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that leaves writes its last log; another one that tidies up just then leaves the half of it alone."""
+    fill, others = files._fill, Presence(workspace / ".hoasi" / "workers")
+
+    def disturbed(temp: Path, data: bytes, like: Path) -> None:
+        fill(temp, data, like)
+        artifacts.sweep([temp.parent], others.is_alive)
+
+    monkeypatch.setattr(Scribe, "_listen", lambda _: asyncio.sleep(600))
+    async with open_studio() as studio:
+        await studio.begin(one(provider="local"))
+        await until(lambda: studio.list(states=["succeeded"])[0].generations != ())
+        assert told(workspace) == []
+        monkeypatch.setattr(files, "_fill", disturbed)
+    assert [row["status"] for row in told(workspace)] == ["success"]
 
 
 async def test_processes_tell_each_end_once(
