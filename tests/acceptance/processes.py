@@ -13,6 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from calls import check_invariants, content, fal_environ, pictures, told
 from hoasi import Studio
 from hoasi.answers import Reply
@@ -64,6 +66,12 @@ def until(is_so: Callable[[], bool]) -> None:
     while not is_so():
         assert time.monotonic() < deadline, "it never came to be"
         time.sleep(0.01)
+
+
+def finish(url: str, **which: str) -> int:
+    """Everything that the provider works on (or all of one `model`) is done now, not by a clock; how many that were."""
+    count: int = httpx.post(f"{url}/_sandbox/finish", params=which).json()["finished"]
+    return count
 
 
 def resumed(workspace: Path, url: str) -> Reply:

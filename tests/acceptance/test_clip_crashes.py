@@ -6,10 +6,9 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 
-from acceptance.processes import ended, kill, line, resumed, start, until
+from acceptance.processes import ended, finish, kill, line, resumed, start, until
 from calls import person
 from hoasi.sandbox import Sandbox, serving_in_thread
 
@@ -93,6 +92,6 @@ def test_a_clip_of_ten_minutes_outlives_its_process(workspace: Path, url: str, s
     follower = start(workspace, url, None)
     line(follower, "ready")
     until(lambda: sandbox.stats()["streams"] >= 2)
-    assert httpx.post(f"{url}/_sandbox/finish").json() == {"finished": 1}
+    assert finish(url) == 1
     assert ended(follower) == ["succeeded"]
     assert sandbox.stats()["submissions"] == 1

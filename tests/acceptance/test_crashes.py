@@ -15,15 +15,17 @@ import pytest
 from PIL import Image
 
 import calls
-from acceptance.processes import check_all_told, ended, kill, line, resumed, start, states, until
+from acceptance.processes import check_all_told, ended, finish, kill, line, resumed, start, states, until
 from calls import fal_environ, fault, pictures, told
 from hoasi import Studio
 from hoasi.sandbox import Sandbox, serving_in_thread
 
 pytestmark = pytest.mark.process
+BANANA, FLUX = "fal-ai/nano-banana", "fal-ai/flux/schnell"
 ASK = {"prompt": "a quiet balcony", "job_id": "job-1", "scene_ids": ["SC_01"]}
 STEPS = [
     # where the process dies, what the next one makes of it, how often the provider was asked to make it
+    ("hoasi.presence:FileLock.acquire:after", None, 0),
     ("hoasi.presence:Presence.enter:after", None, 0),
     ("hoasi.opening:Desk.remember_folders:before", None, 0),
     ("hoasi.opening:Desk.remember_folders:after", None, 0),
@@ -128,12 +130,14 @@ def test_a_process_may_die_while_it_cancels(when: str, workspace: Path, url: str
 
 def test_a_dead_process_is_followed_by_who_waits_for_the_same(workspace: Path, url: str, sandbox: Sandbox) -> None:
     """Two ask for one picture; the one that works on it is killed; the other, who had nothing to do, brings it home."""
-    sandbox.change(latency_s=5.0)
+    sandbox.change(latency_s=600)
     first = start(workspace, url, ASK)
     until(lambda: sandbox.stats()["streams"] == 1)
     second = start(workspace, url, ASK)
     line(second, "begun")
     kill(first)
+    until(lambda: sandbox.stats()["streams"] == 2)
+    assert finish(url) == 1
     assert ended(second) == ["succeeded"]
     assert sandbox.stats()["submissions"] == 1
     check_all_told(workspace)
@@ -141,12 +145,16 @@ def test_a_dead_process_is_followed_by_who_waits_for_the_same(workspace: Path, u
 
 def test_a_dead_process_is_followed_by_who_is_at_work(workspace: Path, url: str, sandbox: Sandbox) -> None:
     """A process at work on something else takes over what a dead one had paid for, without being asked."""
-    sandbox.change(latency_s=3.0)
+    sandbox.change(latency_s=600)
     first = start(workspace, url, ASK)
     until(lambda: sandbox.stats()["streams"] == 1)
-    second = start(workspace, url, {**ASK, "prompt": "another"})
-    until(lambda: sandbox.stats()["submissions"] == 2)
+    second = start(workspace, url, {**ASK, "model": FLUX})
+    until(lambda: sandbox.stats()["streams"] == 2)
     kill(first)
+    until(lambda: sandbox.stats()["streams"] == 3)
+    assert finish(url, model=BANANA) == 1
+    until(lambda: states(workspace)[0] == "succeeded")
+    assert finish(url, model=FLUX) == 1
     assert ended(second) == ["succeeded"]
     assert states(workspace) == ["succeeded", "succeeded"]
     resumed(workspace, url)
@@ -156,11 +164,12 @@ def test_a_dead_process_is_followed_by_who_is_at_work(workspace: Path, url: str,
 
 def test_a_sleeping_process_keeps_its_work(workspace: Path, url: str, sandbox: Sandbox) -> None:
     """A laptop that slept, or a stopped process, is not dead: nobody takes its work, and it goes on when it wakes."""
-    sandbox.change(latency_s=0.5)
+    sandbox.change(latency_s=600)
     process = start(workspace, url, ASK)
     until(lambda: sandbox.stats()["streams"] == 1)
     os.kill(process.pid, signal.SIGSTOP)
     seen = [entry.state for entry in resumed(workspace, url).generations]
+    assert finish(url) == 1
     os.kill(process.pid, signal.SIGCONT)
     assert seen == ["running"]
     assert ended(process) == ["succeeded"]
@@ -187,11 +196,12 @@ def test_the_command_line_resumes_what_was_killed(workspace: Path, url: str, san
     """`hoasi generate`, kill -9, `hoasi resume`: exit 0, the picture is there; again: nothing to do, exit 0."""
     command = [sys.executable, "-m", "hoasi.cli", "--workspace", str(workspace), "--json"]
     environ = {**os.environ, **fal_environ(url)}
-    sandbox.change(latency_s=1.5)
+    sandbox.change(latency_s=600)
     generate = [*command, "generate", "--prompt", "a kite", "--job", "job-1"]
     process = subprocess.Popen(generate, env=environ, stdout=subprocess.PIPE, text=True)
     until(lambda: sandbox.stats()["streams"] == 1)
     kill(process)
+    assert finish(url) == 1
     answers = []
     for _ in range(2):
         done = subprocess.run([*command, "resume"], env=environ, capture_output=True, text=True, check=True)

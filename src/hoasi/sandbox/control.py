@@ -1,7 +1,7 @@
 """Room: sandbox. The levers over HTTP, for tests and people that run the sandbox in another process.
 
 `GET /_sandbox/stats` - `POST /_sandbox/faults` (a list of `Fault`) - `POST /_sandbox/settings` (some of `Settings`) -
-`POST /_sandbox/finish` (what is at work is done now) - `POST /_sandbox/reset`.
+`POST /_sandbox/finish` (what is at work is done now; `?model=` = of that one) - `POST /_sandbox/reset`.
 A body that makes no sense is answered 422 and changes nothing.
 """
 
@@ -43,8 +43,8 @@ def routes(sandbox: Sandbox) -> list[Route]:
         sandbox.reset()
         return JSONResponse({})
 
-    async def finish(request: Request) -> Response:  # noqa: ARG001 - as above
-        return JSONResponse({"finished": sandbox.line.finish()})
+    async def finish(request: Request) -> Response:
+        return JSONResponse({"finished": sandbox.line.finish(request.query_params.get("model"))})
 
     posts = {"faults": faults, "settings": settings, "finish": finish, "reset": reset}
     return [

@@ -161,9 +161,9 @@ class Line:
         submission.enter("done")
         self.admit()
 
-    def finish(self) -> int:
-        """Let everything in flight be done now, well; say how many."""
-        running = [*self._waiting, *self._running]
+    def finish(self, model: str | None = None) -> int:
+        """Let everything in flight (or all of one model) be done now, well; say how many."""
+        running = [one for one in (*self._waiting, *self._running) if model in (None, one.model)]
         for submission in running:
             self.end(submission)
         return len(running)
