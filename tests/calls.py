@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import socket
 import sqlite3
 import tomllib
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,17 @@ def person(path: Path, colour: str = "red") -> Path:
     shown.paste(Image.new("RGB", (8, 8), colour))
     shown.save(path)
     return path
+
+
+@contextmanager
+def ports(count: int = 1) -> Iterator[list[int]]:
+    """Free ports that nobody else is given meanwhile: nothing listens there until whoever is told one does."""
+    with ExitStack() as stack:
+        places = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for place in places:
+            place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            place.bind(("127.0.0.1", 0))
+        yield [int(place.getsockname()[1]) for place in places]
 
 
 async def until(is_so: Callable[[], bool]) -> None:

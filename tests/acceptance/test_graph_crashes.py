@@ -15,7 +15,7 @@ from hoasi import Studio
 from hoasi.answers import Reply
 from hoasi.sandbox import Sandbox, serving_in_thread
 
-from .processes import LIMIT_S, kill, line, start, states, until
+from .processes import LIMIT_S, finish, kill, line, start, states, until
 
 STEPS = [
     ("hoasi.ledger:Ledger.take_place:after", "succeeded", "unknown", 0),
@@ -95,7 +95,7 @@ def test_a_process_may_die_at_any_step(
 @pytest.mark.parametrize("provider", ["runpod", "runpod sync"])
 def test_a_process_may_die_while_the_job_runs(provider: str, workspace: Path, url: str, sandbox: Sandbox) -> None:
     """Its id is on disk long before the job ends, by either door: the next process brings the picture home."""
-    sandbox.change(latency_s=8)
+    sandbox.change(latency_s=600)
     process = start(workspace, url, asked(provider), environ=environ(url))
     line(process, "begun")
     until(lambda: states(workspace) == ["running"])
@@ -103,6 +103,7 @@ def test_a_process_may_die_while_the_job_runs(provider: str, workspace: Path, ur
     assert job.ended_at is None
     kill(process)
     assert job.ended_at is None
+    assert finish(url) == 1
     reply = resumed(workspace, url)
     assert [(entry.state, sandbox.stats()["submissions"]) for entry in reply.generations] == [("succeeded", 1)]
     assert len(pictures(workspace)) == 1

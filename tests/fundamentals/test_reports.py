@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ import pytest
 import uvicorn
 from mcp.client import Client
 
-from calls import fal_environ, fault
+from calls import fal_environ, fault, until
 from hoasi import pace
+from hoasi.ledger import Ledger
 from hoasi.sandbox import Sandbox
 from hoasi.sandbox.kling_callbacks import KLING_WEBHOOK_SECRET
 from hoasi.server import build
@@ -66,15 +68,20 @@ async def test_a_report_ends_the_waiting(patient: None, address: str, sandbox: S
 
 
 async def test_klings_reports_end_the_waiting_too(
-    patient: None, address: str, fal: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    patient: None, address: str, workspace: Path, fal: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Signed with the secret of its console, at every change."""
     for name, value in (("KLING_API_KEY", "kling-5f3c9a-key"), ("HOASI_KLING_URL", f"{fal}/kling")):
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("KLING_WEBHOOK_SECRET", KLING_WEBHOOK_SECRET)
-    sandbox.change(latency_s=1.0)
-    made = await make(address, provider="kling")
-    assert made["generations"][0]["state"] == "succeeded"
+    sandbox.change(latency_s=600)
+    task = asyncio.create_task(make(address, provider="kling"))
+    with closing(
+        Ledger(workspace / ".hoasi" / "ledger.db")
+    ) as ledger:  # what is reported before its receipt is in hand is lost
+        await until(lambda: any(generation.handle for generation in ledger.find()[0]))
+    assert sandbox.line.finish() == 1
+    assert (await task)["generations"][0]["state"] == "succeeded"
     assert sandbox.stats()["webhooks_delivered"] >= 1
     assert sandbox.stats()["submissions"] == 1
 

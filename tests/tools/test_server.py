@@ -22,6 +22,8 @@ import pytest
 from mcp.client import Client
 from tooling import refused, told
 
+from acceptance.processes import finish
+from calls import ports
 from hoasi.errors import NotSupported
 from hoasi.sandbox import Sandbox, serving_in_thread
 from hoasi.server import _OneLine, build, serve_http
@@ -82,7 +84,7 @@ class Process:
 
     def rest(self) -> tuple[str, str]:
         """Hang up, and everything that was still said."""
-        said, complained = self.process.communicate(timeout=30)
+        said, complained = self.process.communicate(timeout=60)
         return said or "", complained or ""
 
 
@@ -146,7 +148,7 @@ def ledger_of(workspace: Path) -> None:
 @pytest.mark.process
 def test_killed_in_a_call_it_finishes_the_picture_by_itself_after_a_restart(workspace: Path) -> None:
     """kill -9 while the provider works: the next server fetches the picture without any call; one submission."""
-    sandbox = Sandbox(latency_s=3, pictures="tiny")
+    sandbox = Sandbox(latency_s=600, pictures="tiny")
     with serving_in_thread(sandbox) as url:
         environ = dict.fromkeys(("HOASI_FAL_URL", "HOASI_FAL_REST_URL", "HOASI_FAL_CDN_URL"), url) | {"FAL_KEY": KEY}
         with running(workspace, **environ) as server:
@@ -155,6 +157,7 @@ def test_killed_in_a_call_it_finishes_the_picture_by_itself_after_a_restart(work
             wait_for(lambda: generations(workspace, "handle IS NOT NULL"))
             server.process.kill()
             server.process.wait()
+        assert finish(url) == 1
         assert list((workspace / "outputs").glob("*.png")) == []
         with running(workspace, **environ) as server:
             server.greet()
@@ -189,17 +192,15 @@ def wait_for(is_so: Any) -> None:
 @contextmanager
 def over_http(workspace: Path) -> Iterator[str]:
     """A server on a free port."""
-    with closing(socket.socket()) as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    code = f"from hoasi.server import serve_http; serve_http({str(workspace)!r}, None, {port})"
-    process = subprocess.Popen([sys.executable, "-c", code], cwd=workspace, stderr=subprocess.PIPE)
-    try:
-        wait_for(lambda: process.poll() is not None or is_open(port))
-        yield f"http://127.0.0.1:{port}/mcp"
-    finally:
-        process.kill()
-        process.communicate()
+    with ports() as (port,):
+        code = f"from hoasi.server import serve_http; serve_http({str(workspace)!r}, None, {port})"
+        process = subprocess.Popen([sys.executable, "-c", code], cwd=workspace, stderr=subprocess.PIPE)
+        try:
+            wait_for(lambda: process.poll() is not None or is_open(port))
+            yield f"http://127.0.0.1:{port}/mcp"
+        finally:
+            process.kill()
+            process.communicate()
 
 
 def is_open(port: int) -> bool:

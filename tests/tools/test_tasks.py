@@ -20,6 +20,7 @@ from test_consent import User, records, with_photo
 from test_server import KEY, Process, generations, over_http, running, wait_for
 from tooling import Connect, fault, let_go, refused, submitted, told
 
+from acceptance.processes import finish
 from hoasi.errors import FileBroken
 from hoasi.extensions.tasks import ID
 from hoasi.sandbox import Sandbox, serving_in_thread
@@ -339,7 +340,7 @@ def until_ended(server: Process, task_id: str) -> dict[str, Any]:
 @pytest.mark.process
 def test_a_task_survives_kill_9(workspace: Path) -> None:
     """Killed while the provider works: the next server knows the task and brings its picture; one submission."""
-    sandbox = Sandbox(latency_s=2, pictures="tiny")
+    sandbox = Sandbox(latency_s=600, pictures="tiny")
     with serving_in_thread(sandbox) as url:
         environ = dict.fromkeys(("HOASI_FAL_URL", "HOASI_FAL_REST_URL", "HOASI_FAL_CDN_URL"), url) | {"FAL_KEY": KEY}
         with running(workspace, **environ) as server:
@@ -348,6 +349,7 @@ def test_a_task_survives_kill_9(workspace: Path) -> None:
             wait_for(lambda: generations(workspace, "handle IS NOT NULL"))
             server.process.kill()
             server.process.wait()
+        assert finish(url) == 1
         with running(workspace, **environ) as server:
             seen = until_ended(server, task["taskId"])
             server.rest()
@@ -360,7 +362,7 @@ def test_a_task_survives_kill_9(workspace: Path) -> None:
 @pytest.mark.process
 def test_work_that_was_only_intended_goes_on_when_its_task_is_asked_for(workspace: Path) -> None:
     """Killed before anything was sent: nobody works on what is queued, until somebody asks for the task."""
-    sandbox = Sandbox(latency_s=2, pictures="tiny")
+    sandbox = Sandbox(latency_s=600, pictures="tiny")
     prompts = [{"scene_id": f"S{k}", "prompt": f"a kite {k}"} for k in range(3)]
     with serving_in_thread(sandbox) as url:
         environ = dict.fromkeys(("HOASI_FAL_URL", "HOASI_FAL_REST_URL", "HOASI_FAL_CDN_URL"), url) | {"FAL_KEY": KEY}
@@ -372,6 +374,7 @@ def test_work_that_was_only_intended_goes_on_when_its_task_is_asked_for(workspac
             server.process.wait()
         assert len(generations(workspace, "state = 'queued'")) == 2
         sandbox.change(latency_s=0.05)
+        assert finish(url) == 1
         with running(workspace, **environ) as server:
             seen = until_ended(server, task["taskId"])
             server.rest()

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +25,10 @@ from mcp.shared.exceptions import MCPError
 from tasking import Patient, ask, begun, ended
 from tooling import refused, told
 
-from calls import fal_environ
+from calls import fal_environ, ports, until
 from hoasi import pace, tokens
 from hoasi.errors import FileBroken, HoasiError, NotFound, WrongInput
+from hoasi.ledger import Ledger
 from hoasi.sandbox import Sandbox
 from hoasi.sandbox.kling_callbacks import KLING_WEBHOOK_SECRET
 from hoasi.server import _OneLine, build
@@ -247,13 +248,23 @@ async def test_a_report_finds_its_workspace(
     url = await door()
     monkeypatch.setenv("CALLBACK_BASE_URL", url)
     monkeypatch.setenv("HOASI_KLING_URL", f"{fal}/kling")
-    sandbox.change(latency_s=0.5)
+    sandbox.change(latency_s=600)
     for name, provider in (("mai", "local"), ("lan", "kling")):
         async with client(url, tokens_of[name], "2026-07-28") as agent:
-            call = {"prompt": "a kite", "provider": provider, "wait_seconds": 40}
-            (entry,) = told(await agent.call_tool("generate_image", call))["generations"]
+            call = {"prompt": "a kite", "provider": provider}
+            if provider == "kling":
+                await agent.call_tool("generate_image", {**call, "wait_seconds": 0})
+                await until(lambda: has_receipt(tmp_path / "lan"))
+                assert sandbox.line.finish() == 1
+            (entry,) = told(await agent.call_tool("generate_image", {**call, "wait_seconds": 60}))["generations"]
         assert entry["state"] == "succeeded", (name, entry)
     assert sandbox.stats()["webhooks_delivered"] >= 1
+
+
+def has_receipt(workspace: Path) -> bool:
+    """Only a receipt that is in hand can be reported on: who hears of it before, asks by and by."""
+    with closing(Ledger(workspace / ".hoasi" / "ledger.db")) as ledger:
+        return any(generation.handle for generation in ledger.find()[0])
 
 
 async def test_a_session_belongs_to_its_token(invite: Callable[..., str], door: Callable[..., Any]) -> None:
@@ -302,11 +313,12 @@ def test_an_open_host_needs_a_name(file: Path) -> None:
 def test_the_command_serves_who_has_a_token(invite: Callable[..., str], file: Path, tmp_path: Path) -> None:
     """`hoasi serve --http --tokens` as a process on an open address, called by its name."""
     token = invite("mai")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    words = ["--http", "--host", "127.0.0.1", "--port", str(port), "--tokens", str(file), "--allow-host", "a.example"]
+    words = ["--http", "--host", "127.0.0.1", "--tokens", str(file), "--allow-host", "a.example"]
     command = [sys.executable, "-m", "hoasi.cli", "serve", *words]
-    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE) as process:
+    with (
+        ports() as (port,),
+        subprocess.Popen([*command, "--port", str(port)], cwd=tmp_path, stderr=subprocess.PIPE) as process,
+    ):
         try:
             url = f"http://127.0.0.1:{port}"
             wait_for(url)
