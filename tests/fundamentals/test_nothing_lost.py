@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from calls import OpenStudio, content, fault, harm, one, pictures, told, until
+from calls import OpenStudio, content, fault, harm, let_go, one, pictures, told, until
 from hoasi.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -18,9 +18,12 @@ BROKEN = ["truncated", "wrong_type", "not_a_picture", "empty", "lost_reply", "re
 
 async def test_a_restart_goes_on_with_what_runs(open_studio: OpenStudio, sandbox: Sandbox) -> None:
     """The next process takes up what is at the provider, by itself, and brings it home."""
-    sandbox.change(latency_s=0.5)
+    sandbox.change(latency_s=600)
     async with open_studio() as studio:
-        first = await studio.generate(one(), timeout_s=0.2)
+        batch = await studio.begin(one())
+        await until(lambda: sandbox.stats()["streams"] == 1)
+        first = await studio.wait(batch, timeout_s=0)
+    let_go(sandbox)
     async with open_studio() as studio:
         taken = studio.start()
         reply = await studio.follow(taken)
@@ -44,11 +47,13 @@ async def test_a_restart_goes_on_with_a_download(open_studio: OpenStudio, sandbo
 
 async def test_what_waits_in_the_queue_is_resumed(open_studio: OpenStudio, sandbox: Sandbox) -> None:
     """Requests that were never sent wait for `resume`; then each is bought once."""
-    sandbox.change(latency_s=0.3)
+    sandbox.change(latency_s=600)
     async with open_studio() as studio:
         for k in range(4):
             await studio.begin(one(f"kite {k}"))
-        await asyncio.sleep(0.1)
+        await until(lambda: sandbox.stats()["streams"] == 2)
+    assert sandbox.stats()["submissions"] == 2
+    let_go(sandbox)
     async with open_studio() as studio:
         reply = await studio.resume()
     assert [e.state for e in reply.generations] == ["succeeded"] * 4
@@ -223,12 +228,14 @@ async def test_a_wrong_receipt_settles_nothing(open_studio: OpenStudio, sandbox:
 
 async def test_a_cancelled_request_that_waits_is_never_sent(open_studio: OpenStudio, sandbox: Sandbox) -> None:
     """What still waits for a place is taken back free."""
-    sandbox.change(latency_s=0.4)
+    sandbox.change(latency_s=600)
     async with open_studio(HOASI_FAL_CONCURRENCY="1") as studio:
         busy = await studio.begin(one("one"))
+        await until(lambda: sandbox.stats()["submissions"] == 1)
         waiting = await studio.begin(one("two"))
         entry = (await studio.cancel(waiting.ids)).generations[0]
         assert (entry.state, entry.paid, entry.cost_usd) == ("cancelled", "no", 0.0)
+        let_go(sandbox)
         await studio.wait(busy)
     assert sandbox.stats()["submissions"] == 1
 
@@ -238,17 +245,18 @@ async def test_what_is_cancelled_while_queued_there_costs_nothing(
     restarted: bool, open_studio: OpenStudio, sandbox: Sandbox
 ) -> None:
     """The provider takes it off its queue: cancelled, not paid."""
-    sandbox.change(latency_s=0.6, slots=1)
+    sandbox.change(latency_s=600, slots=1)
     async with open_studio() as studio:
         busy = await studio.begin(one("one"))
+        await until(lambda: sandbox.stats()["streams"] == 1)
         queued = await studio.begin(one("two"))
-        await until(lambda: sandbox.stats()["submissions"] == 2)
-        await asyncio.sleep(0.05)
+        await until(lambda: sandbox.stats()["streams"] == 2)
         if not restarted:
             entry = (await studio.cancel(queued.ids)).generations[0]
     if restarted:
         async with open_studio() as studio:
             entry = (await studio.cancel(queued.ids)).generations[0]
+            let_go(sandbox)
             await studio.wait(busy)
     assert (entry.state, entry.paid, entry.cost_usd) == ("cancelled", "no", 0.0)
     assert entry.error is not None
@@ -258,11 +266,14 @@ async def test_what_is_cancelled_while_queued_there_costs_nothing(
 
 async def test_what_finishes_although_cancelled_is_kept(open_studio: OpenStudio, sandbox: Sandbox) -> None:
     """It ran already and was finished: it is paid, so it is brought home."""
-    sandbox.change(latency_s=0.5)
+    sandbox.change(latency_s=600)
     async with open_studio() as studio:
         batch = await studio.begin(one())
         await until(lambda: sandbox.stats()["streams"] > 0)
-        entry = (await studio.cancel(batch.ids)).generations[0]
+        cancelled = asyncio.create_task(studio.cancel(batch.ids))
+        await until(lambda: sandbox.stats()["cancels"] > 0)
+        let_go(sandbox)
+        (entry,) = (await cancelled).generations
     assert (entry.state, entry.paid, len(entry.outputs)) == ("succeeded", "yes", 1)
 
 
@@ -276,7 +287,6 @@ async def test_what_is_cancelled_at_work_may_be_billed(
     async with open_studio() as studio:
         batch = await studio.begin(one())
         await until(lambda: sandbox.stats()["streams"] > 0)
-        await asyncio.sleep(0.05)
         if not restarted:
             entry = (await studio.cancel(batch.ids)).generations[0]
     if restarted:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import re
-import socket
+from functools import partial
 from pathlib import Path
 
 import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from calls import OpenStudio, content, fal_environ, fault, one, pictures
+from calls import OpenStudio, content, fal_environ, fault, let_go, one, pictures, ports, until
 from hoasi import Studio
 from hoasi.records import Request
 from hoasi.sandbox import Fault, Sandbox, serving
@@ -60,11 +60,15 @@ async def test_processes_that_ask_at_once_buy_once(open_studio: OpenStudio, sand
 
 async def test_a_repeated_call_attaches_to_the_running_one(open_studio: OpenStudio, sandbox: Sandbox) -> None:
     """A client that timed out and calls again meets its own generation."""
-    sandbox.change(latency_s=0.6)
+    sandbox.change(latency_s=600)
     async with open_studio() as studio:
-        first = await studio.generate(one(), timeout_s=0.2)
+        batch = await studio.begin(one())
+        await until(lambda: sandbox.stats()["submissions"] == 1)
+        first = await studio.wait(batch, timeout_s=0)
         assert first.generations[0].state in {"submitting", "running"}
-        again = await studio.generate(one())
+        repeated = await studio.begin(one())
+        let_go(sandbox)
+        again = await studio.wait(repeated)
     assert (again.generations[0].id, again.generations[0].state) == (first.generations[0].id, "succeeded")
     assert sandbox.stats()["submissions"] == 1
 
@@ -78,7 +82,7 @@ async def test_a_call_that_is_given_up_goes_on_without_its_caller(open_studio: O
                 await asyncio.sleep(0)
             call.cancel()
             await asyncio.gather(call, return_exceptions=True)
-        replies = [await studio.generate(one(f"balcony {turns}"), timeout_s=10) for turns in range(6)]
+        replies = [await studio.generate(one(f"balcony {turns}")) for turns in range(6)]
     assert {reply.generations[0].state for reply in replies} <= {"succeeded", "skipped_existing"}
     assert sandbox.stats()["submissions"] == 6
 
@@ -87,9 +91,12 @@ async def test_overwrite_buys_again_exactly_once(open_studio: OpenStudio, sandbo
     """`overwrite` buys a new picture; a repeated `overwrite` attaches while that is under way."""
     async with open_studio() as studio:
         old = await studio.generate(one())
-        sandbox.change(latency_s=0.5)
+        sandbox.change(latency_s=600)
         await studio.begin(one(overwrite=True))
-        new = await studio.generate(one(overwrite=True))
+        repeated = await studio.begin(one(overwrite=True))
+        await until(lambda: sandbox.stats()["submissions"] == 2)
+        let_go(sandbox)
+        new = await studio.wait(repeated)
         assert sandbox.stats()["submissions"] == 2
         assert new.generations[0].id != old.generations[0].id
         again = await studio.generate(one())
@@ -118,9 +125,12 @@ async def test_resubmit_buys_an_unknown_once(open_studio: OpenStudio, sandbox: S
     sandbox.faults.add(fault("submit", "lost_reply"))
     async with open_studio() as studio:
         await studio.generate(one())
-        sandbox.change(latency_s=0.5)
+        sandbox.change(latency_s=600)
         await studio.begin(one(resubmit=True))
-        reply = await studio.generate(one(resubmit=True))
+        repeated = await studio.begin(one(resubmit=True))
+        await until(lambda: sandbox.stats()["submissions"] == 2)
+        let_go(sandbox)
+        reply = await studio.wait(repeated)
         assert reply.generations[0].state == "succeeded"
         assert (await studio.generate(one())).generations[0].state == "skipped_existing"
     assert sandbox.stats()["submissions"] == 2
@@ -128,9 +138,10 @@ async def test_resubmit_buys_an_unknown_once(open_studio: OpenStudio, sandbox: S
 
 @pytest.mark.parametrize("kind", ["hang", "hang_before", "reset", "garbage", "truncated", "wrong_type", "empty"])
 async def test_an_unclear_answer_is_one_post_and_unknown(
-    kind: str, open_studio: OpenStudio, sandbox: Sandbox, impatient: None
+    kind: str, open_studio: OpenStudio, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Silence, a reset, half an answer, an answer without a receipt: one POST, then `unknown` (fal's SDK sends ten)."""
+    monkeypatch.setattr("hoasi.street.READ_S", 0.25)
     sandbox.faults.add(fault("submit", kind, times=0))
     async with open_studio() as studio:
         entry = (await studio.generate(one())).generations[0]
@@ -199,15 +210,13 @@ async def test_any_other_trouble_is_never_sent_again(
 
 async def test_a_refused_connection_is_repeated(workspace: Path, sandbox: Sandbox) -> None:
     """Nobody listens: surely not sent, so it is tried again until somebody does."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port = taken.getsockname()[1]
-    environ = fal_environ(f"http://127.0.0.1:{port}")
-    async with Studio(workspace, environ=environ) as studio:
-        batch = await studio.begin(one())
-        await asyncio.sleep(0.3)
-        async with serving(sandbox, port=port):
-            reply = await studio.wait(batch, timeout_s=20)
+    with ports() as (port,):
+        async with Studio(workspace, environ=fal_environ(f"http://127.0.0.1:{port}")) as studio:
+            batch = await studio.begin(one())
+            row = partial(studio.generations, batch.ids)
+            await until(lambda: row()[0].tries > 1 or (row()[0].tries, row()[0].state) == (1, "queued"))
+            async with serving(sandbox, port=port):
+                reply = await studio.wait(batch)
     assert reply.generations[0].state == "succeeded"
     assert sandbox.stats()["submissions"] == 1
 
@@ -216,11 +225,11 @@ class Forgetful(Sandbox):
     """A server that drops a connection as soon as a second POST comes over it, as an idle one times out just then."""
 
     def app(self) -> ASGIApp:  # type: ignore[override]
-        answer, used = super().app(), set[int]()
+        answer, used = super().app(), set[object]()
 
         async def forgetful(scope: Scope, receive: Receive, send: Send) -> None:
-            is_second = scope["method"] == "POST" and id(scope[CONNECTION]) in used
-            used.add(id(scope[CONNECTION]))
+            is_second = scope["method"] == "POST" and scope[CONNECTION] in used
+            used.add(scope[CONNECTION])
             await (HungUp() if is_second else answer)(scope, receive, send)
 
         return forgetful

@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
-from calls import OpenStudio, fal_environ, fault, one, person, until
+from calls import OpenStudio, fal_environ, fault, let_go, one, person, until
 from fundamentals.test_clips import asked
 from hoasi import Studio, artifacts, consent, flow
 from hoasi.answers import Reply
 from hoasi.errors import ProviderUnreachable
 from hoasi.given import Given
+from hoasi.ledger import Ledger
 from hoasi.line import Line
 from hoasi.providers import provider
 from hoasi.records import Request, Scene
@@ -142,13 +144,24 @@ async def test_what_left_is_not_moved_by_another_process(
     assert sandbox.stats()["submissions"] == 0
 
 
+class Clock:
+    """Of `flow` alone: time passes while it sleeps."""
+
+    now_s = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now_s
+
+    async def sleep(self, seconds: float) -> None:
+        self.now_s += seconds
+        await anyio.lowlevel.checkpoint()
+
+
 @pytest.mark.usefixtures("quick")
 async def test_a_late_arrival_has_its_time_from_the_moment_the_reply_was_lost(
     open_studio: OpenStudio, fal: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However long the reply was waited for: a request may arrive after that, so it is looked for more than once."""
-    monkeypatch.setattr(flow, "ARRIVAL_S", 0.4)
-    monkeypatch.setattr(flow, "ARRIVAL_POLL_S", 0.1)
     looked: list[float] = []
     submit, real = flow._submit, flow.asked
 
@@ -162,6 +175,9 @@ async def test_a_late_arrival_has_its_time_from_the_moment_the_reply_was_lost(
         looked.append(line.sent_at or 0.0)
         return await real(line, ask)
 
+    clock = Clock()
+    monkeypatch.setattr(flow, "time", clock)
+    monkeypatch.setattr(flow, "anyio", clock)
     monkeypatch.setattr(flow, "_submit", slow)
     monkeypatch.setattr(flow, "asked", counted)
     sandbox.faults.add(*[fault("submit", "5xx", model="kling/videos/text2video")] * 9)
@@ -173,17 +189,25 @@ async def test_a_late_arrival_has_its_time_from_the_moment_the_reply_was_lost(
 
 @pytest.mark.usefixtures("faces", "quick")
 async def test_revoked_while_it_waits_for_a_place_of_another_process(
-    workspace: Path, fal: str, sandbox: Sandbox
+    workspace: Path, fal: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The permission is asked for at the last moment, not before the queue."""
-    sandbox.change(latency_s=2.0)
+    take, refused = Ledger.take_place, list[str]()
+
+    def noted(ledger: Ledger, name: str, *more: Any) -> Any:
+        taken = take(ledger, name, *more)
+        refused.extend([name] if taken is None else [])
+        return taken
+
+    monkeypatch.setattr(Ledger, "take_place", noted)
+    sandbox.change(latency_s=600)
     environ = fal_environ(fal, HOASI_FAL_CONCURRENCY="1")
     rain = Request(operation="text_to_video", prompt="rain", scene=Scene(id="SC_09"), provider="fal")
     async with Studio(workspace, environ=environ) as first, Studio(workspace, environ=environ) as second:
         busy = await first.begin(asked(rain))
-        await anyio.sleep(0.5)
+        await until(lambda: sandbox.stats()["submissions"] == 1)
         waits = await second.begin(asked(swap(provider="fal"), consent="Tôi đồng ý."))
-        await anyio.sleep(0.7)
+        await until(lambda: waits.ids[0] in refused)
         consent.revoke(
             workspace / PERMISSIONS,
             sha256((workspace / "b.png").read_bytes()).hexdigest(),
@@ -191,6 +215,7 @@ async def test_revoked_while_it_waits_for_a_place_of_another_process(
             lock_path=workspace / ".hoasi/locks/consent.lock",
             temp_name=".hoasi-0-c.tmp",
         )
+        let_go(sandbox)
         reply = await second.wait(waits)
         await first.wait(busy)
     (entry,) = reply.generations
@@ -296,8 +321,7 @@ async def test_what_is_in_hand_when_the_process_ends_is_kept(
     environ = {"STABILITY_API_KEY": "sk-stability-1234567", "HOASI_STABILITY_URL": fal}
     async with Studio(workspace, environ=environ) as studio:
         await studio.begin(one(provider="stability"))
-        with anyio.fail_after(10):
-            await begun.wait()
+        await begun.wait()
     async with Studio(workspace, environ=environ) as studio:
         (entry,) = studio.list()[0].generations
     assert (entry.state, len(entry.outputs)) == ("succeeded", 1)

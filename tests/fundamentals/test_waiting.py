@@ -9,13 +9,15 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
 
-from calls import OpenStudio, fault, one, pictures, told, until
-from hoasi import Studio, planning
+from calls import OpenStudio, fault, let_go, one, pictures, told, until
+from hoasi import Studio, flow, planning, runner
 from hoasi.engine import Engine
+from hoasi.line import Line
 from hoasi.records import Request
 from hoasi.sandbox import Sandbox
 
@@ -130,14 +132,14 @@ async def test_the_longest_wait_parks_and_does_not_block_the_next(
     """After the provider's cap it is left, resumable; its place is free again after a while, for others."""
     monkeypatch.setitem(planning.CAPS_S, "image", 0.2)
     monkeypatch.setattr("hoasi.ledger.SLOT_LIFE_S", 0.5)
-    sandbox.change(latency_s=2.0)
+    sandbox.change(latency_s=600)
     async with open_studio(HOASI_FAL_CONCURRENCY="1") as studio:
         entry = (await studio.generate(one("slow"))).generations[0]
         assert entry.error is not None
         assert (entry.state, entry.error.key) == ("running", "still_running")
         sandbox.change(latency_s=0.05)
         assert (await studio.generate(one("next"))).generations[0].state == "succeeded"
-        await anyio.sleep(1.5)
+        let_go(sandbox)
         assert (await studio.follow([entry.id])).generations[0].state == "succeeded"
     assert sandbox.stats()["submissions"] == 2
 
@@ -225,16 +227,37 @@ async def test_a_locked_ledger_stops_nothing(open_studio: OpenStudio, sandbox: S
     assert sandbox.stats()["submissions"] == 1
 
 
-async def test_leaving_waits_for_the_receipt_and_for_nothing_else(open_studio: OpenStudio, sandbox: Sandbox) -> None:
+async def test_leaving_waits_for_the_receipt_and_for_nothing_else(
+    open_studio: OpenStudio, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A process that leaves takes the receipt of a request that is out with it, and sends nothing more."""
-    sandbox.change(latency_s=0.2)
-    sandbox.faults.add(fault("submit", "slow", value=0.7))
+    monkeypatch.setattr(runner, "CLOSING_S", 100.0)
+    monkeypatch.setattr(flow, "PLACE_POLL_S", 0.005)
+    submit, reply, is_out = flow._submit, anyio.Event(), anyio.Event()
+
+    async def held_up(line: Line, sent: Any) -> Any:
+        outcome = await submit(line, sent)
+        if line.planned.request.prompt == "kite 1":
+            is_out.set()
+            await reply.wait()
+        return outcome
+
+    monkeypatch.setattr(flow, "_submit", held_up)
+    sandbox.change(latency_s=600)
     async with open_studio(HOASI_FAL_CONCURRENCY="2") as studio:
-        batches = [await studio.begin(one(f"kite {k}")) for k in range(3)]
-        await until(lambda: sandbox.stats()["posts_received"] == 2)
-        sandbox.change(latency_s=600)
-        with anyio.fail_after(5):
-            await studio.close()
+        batches = [await studio.begin(one("kite 0"))]
+        await until(lambda: sandbox.stats()["streams"] == 1)
+        batches.append(await studio.begin(one("kite 1")))
+        await is_out.wait()
+        batches.append(await studio.begin(one("kite 2")))
+        leaving = asyncio.create_task(studio.close())
+        await asyncio.sleep(0)
+        sandbox.line.end(next(iter(sandbox.line._all.values())))
+        await until(lambda: studio.generations(batches[0].ids)[0].state == "succeeded")
+        await asyncio.sleep(0.1)  # its place is free now, and would have been taken many times
+        assert not leaving.done()
+        reply.set()
+        await leaving
         rows = [studio.generations(batch.ids)[0] for batch in batches]
     states = sorted((row.state.value, row.handle is None) for row in rows)
     assert states == [("queued", True), ("running", False), ("succeeded", False)]
