@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, get_args
 
-import anyio
 import pytest
 from PIL import Image
 
@@ -90,7 +89,9 @@ async def test_the_cost_follows_from_the_seconds(workspace: Path, fal: str, sand
     sandbox.change(latency_s=0.4)
     async with graph_studio(workspace, fal, HOASI_RUNPOD_USD_PER_SECOND="0.5") as studio:
         made = await one(studio, wanted("runpod"))
-    assert made.cost_usd == pytest.approx(0.2, abs=0.15)
+    took_s = jobs(sandbox)[0].times()["executionTime"] / 1000
+    assert took_s >= 0.39
+    assert made.cost_usd == pytest.approx(0.5 * took_s, abs=1e-5)
 
 
 async def test_what_has_no_price_is_never_said_to_be_free(workspace: Path, fal: str) -> None:
@@ -269,11 +270,12 @@ async def test_a_synchronous_call_has_its_receipt_at_once(
 ) -> None:
     """`/runsync` is not waited for: its id is on disk long before the job ends, whatever SYNC_TIMEOUT says; then the
     result is asked for, and kept half an hour."""
-    sandbox.change(latency_s=2.5)
+    sandbox.change(latency_s=600)
     async with graph_studio(workspace, fal, **more) as studio:
         batch = await studio.begin(call(wanted("runpod", options=SYNC)))
         await until(lambda: studio.generations(batch.ids)[0].handle is not None)
         assert jobs(sandbox)[0].ended_at is None
+        assert sandbox.line.finish() == 1
         made = (await studio.wait(batch)).generations[0]
     assert (made.state, posts(sandbox, lambda path: path.endswith("/runsync"))) == ("succeeded", 1)
     assert (jobs(sandbox)[0].kept_s, sandbox.stats()["submissions"]) == (1800, 1)
@@ -288,11 +290,12 @@ async def test_a_synchronous_result_is_looked_for_while_it_is_kept(
     class Noted(Schedule):
         def wait_s(self, elapsed_s: float) -> float:
             gaps.append(min(self._gap_s(elapsed_s), self._most_s))
+            sandbox.line.finish()
             return 0.02
 
     monkeypatch.setattr("hoasi.following.Schedule", Noted)
     monkeypatch.setattr("hoasi.ledger.Ledger.durations", lambda *_: [3600.0] * 9)
-    sandbox.change(latency_s=1.5)
+    sandbox.change(latency_s=600)
     assert (await one(studio, wanted("runpod", options=SYNC))).state == "succeeded"
     assert gaps[0] == 30
     gaps.clear()
@@ -578,11 +581,12 @@ async def test_a_wrong_key_is_named(studio: Studio, sandbox: Sandbox) -> None:
 
 async def test_a_result_is_fetched_after_a_restart(workspace: Path, fal: str, sandbox: Sandbox) -> None:
     """The receipt is on disk: within its half hour the next process fetches it, free."""
-    sandbox.change(latency_s=0.5)
+    sandbox.change(latency_s=600)
     async with graph_studio(workspace, fal) as first:
         batch = await first.begin(call(wanted("runpod")))
         await until(lambda: first.generations(batch.ids)[0].state is State.RUNNING)
-    await until(lambda: jobs(sandbox)[0].status == "COMPLETED")
+    assert sandbox.line.finish() == 1
+    assert jobs(sandbox)[0].status == "COMPLETED"
     async with graph_studio(workspace, fal, RUNPOD_SERVER_100_ID="another1") as second:
         reply = await second.resume()
     assert (reply.generations[0].state, sandbox.stats()["submissions"]) == ("succeeded", 1)
@@ -590,11 +594,11 @@ async def test_a_result_is_fetched_after_a_restart(workspace: Path, fal: str, sa
 
 async def test_after_half_an_hour_it_is_gone_and_said_so(workspace: Path, fal: str, sandbox: Sandbox) -> None:
     """The job is no longer known: nobody can say what it was, and it is not bought again."""
-    sandbox.change(latency_s=0.2, forget_after_s=0)
+    sandbox.change(latency_s=600, forget_after_s=0)
     async with graph_studio(workspace, fal) as first:
         batch = await first.begin(call(wanted("runpod")))
         await until(lambda: first.generations(batch.ids)[0].state is State.RUNNING)
-    await until(lambda: jobs(sandbox)[0].ended_at is not None)
+    assert sandbox.line.finish() == 1
     async with graph_studio(workspace, fal) as second:
         reply = await second.resume()
     made = reply.generations[0]
@@ -661,12 +665,11 @@ async def test_how_a_stopped_job_ended_is_asked_at_once(
     studio: Studio, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However long the next pause would be: what it came to is known as soon as it was stopped."""
-    monkeypatch.setattr("hoasi.pace.Schedule.wait_s", lambda *_: 60.0)
-    sandbox.change(latency_s=60)
+    monkeypatch.setattr("hoasi.pace.Schedule.wait_s", lambda *_: 3600.0)
+    sandbox.change(latency_s=600)
     batch = await studio.begin(call(wanted("runpod")))
     await until(lambda: bool(jobs(sandbox)) and jobs(sandbox)[0].status == "IN_PROGRESS")
-    with anyio.fail_after(5):
-        made = (await studio.cancel(batch.ids)).generations[0]
+    made = (await studio.cancel(batch.ids)).generations[0]
     assert made.error is not None
     assert (made.state, made.paid, made.error.key) == ("cancelled", "yes", "runpod_stopped")
 

@@ -100,6 +100,7 @@ async def test_a_spoiled_submit_is_accepted_or_not_as_its_kind_says(
     assert seen in experience
     stats = sandbox.stats()
     assert (stats["submissions"], stats["posts_received"], stats["faults"][0]["fired"]) == (accepted, 1, 1)
+    http.timeout = PATIENT
     assert (await post(http)).status_code == 200
 
 
@@ -150,10 +151,11 @@ async def test_downloads_go_wrong_as_asked(
 async def test_a_stream_can_fall_silent_or_break_off(http: httpx.AsyncClient, sandbox: Sandbox) -> None:
     """A spoiled stream tells its first event and then nothing, or ends without COMPLETED; the next one is complete."""
     sandbox.change(latency_s=60)
-    http.timeout = IMPATIENT
     for kind, error in ("hang", httpx.ReadTimeout), ("truncated", httpx.RemoteProtocolError):
         sandbox.faults.add(Fault(at="stream", kind=kind))  # type: ignore[arg-type]
+        http.timeout = PATIENT
         receipt = (await post(http)).json()
+        http.timeout = httpx.Timeout(30, read=5) if kind == "hang" else PATIENT
         lines, seen = await lines_until_it_breaks(http, receipt["status_url"] + "/stream")
         assert seen is error
         assert json.loads(lines[0].removeprefix("data: "))["status"] == "IN_PROGRESS"

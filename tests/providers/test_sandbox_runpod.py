@@ -10,6 +10,7 @@ import textwrap
 import venv
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, get_args
 
 import httpx
@@ -18,7 +19,7 @@ from PIL import Image
 from pydantic import ValidationError
 
 from calls import until
-from hoasi.sandbox import Fault, Sandbox, serving, serving_in_thread
+from hoasi.sandbox import Fault, Sandbox, runpod_jobs, serving, serving_in_thread
 from hoasi.sandbox.runpod_replies import Form, Place
 
 from .test_sandbox_comfyui import chain, changed, from_picture, node, png, stack
@@ -227,18 +228,26 @@ async def test_runsync_answers_with_all_or_with_where_it_stands(http: httpx.Asyn
     body = {"input": {"workflow": chain()}}
     done = (await http.post("/runsync", json=body)).json()
     assert (done["status"], done["id"][:5], len(done["output"]["images"])) == ("COMPLETED", "sync-", 1)
-    sandbox.change(latency_s=2)
+    sandbox.change(latency_s=600)
     early = (await http.post("/runsync", json=body, params={"wait": 1000})).json()
     assert (early["status"], "output" in early) == ("IN_PROGRESS", False)
-    assert (await http.get(f"/status-sync/{early['id']}")).json()["status"] == "COMPLETED"
+    asked = asyncio.ensure_future(http.get(f"/status-sync/{early['id']}"))
+    await until(lambda: any("/status-sync/" in path for _, path in sandbox.stats()["requests"]))
+    assert sandbox.line.finish() == 1
+    assert (await asked).json()["status"] == "COMPLETED"
 
 
-async def test_a_cold_worker_takes_its_time(http: httpx.AsyncClient, sandbox: Sandbox, clock: Clock) -> None:
+async def test_a_cold_worker_takes_its_time(
+    http: httpx.AsyncClient, sandbox: Sandbox, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The first job waits in the queue while a worker wakes; the next one right after does not; later ones again do."""
-    sandbox.change(runpod_cold_start_s=0.2)
+    wakes = asyncio.Event()
+    waking = {**vars(asyncio), "sleep": lambda _: wakes.wait()}
+    monkeypatch.setattr(runpod_jobs, "asyncio", SimpleNamespace(**waking))
     job_id = await sent(http)
     assert (await http.get("/health")).json()["workers"]["initializing"] == 1
     assert (await http.get(f"/status/{job_id}")).json() == {"id": job_id, "status": "IN_QUEUE"}
+    wakes.set()
     await ended(http, job_id)
     await until(lambda: bool(sandbox.runpod._awake["ep1"]))
     sandbox.change(latency_s=60)
@@ -247,6 +256,7 @@ async def test_a_cold_worker_takes_its_time(http: httpx.AsyncClient, sandbox: Sa
     await http.post(f"/cancel/{warm}")
     await until(lambda: bool(sandbox.runpod._awake["ep1"]))
     clock.now += 60
+    wakes.clear()
     assert (await http.get("/health")).json()["workers"]["idle"] == 0
     assert (await http.get(f"/status/{await sent(http)}")).json()["status"] == "IN_QUEUE"
 
@@ -490,7 +500,7 @@ async def test_a_spoiled_run_is_billed_or_not_as_its_kind_says(
 ) -> None:
     """Refusals cost nothing; a lost answer is a job that nobody knows the id of, and it is billed."""
     sandbox.faults.add(Fault(at="submit", kind=kind, model="runpod/ep1"))
-    http.timeout = httpx.Timeout(30, read=0.5)
+    http.timeout = httpx.Timeout(30, read=0.5 if kind == "hang" else 30)
     asked = http.post("/run", json={"input": {"workflow": chain()}})
     if kind in {"429", "5xx"}:
         answer = await asked

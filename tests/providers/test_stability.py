@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 from PIL import Image
 
@@ -433,18 +434,20 @@ async def test_a_relight_is_looked_for_no_faster_than_allowed(
 
     async def pause(line: Line, seconds: float) -> None:
         pauses.append(seconds)
-        await anyio.sleep(seconds / 100)
+        if len(pauses) == 3:
+            sandbox.line.finish()
+        await anyio.lowlevel.checkpoint()
 
     monkeypatch.setattr(Line, "pause", pause)
     monkeypatch.setattr("hoasi.pace.time.time", lambda: now() + sum(pauses))
-    sandbox.change(latency_s=0.5)
+    sandbox.change(latency_s=600)
     (workspace / "cat.png").write_bytes(png())
     request = Request(prompt="golden hour", operation="relight", provider="stability", references=("cat.png",))
     async with open_studio(**at_sandbox) as studio:
         said = await studio.generate(Ask(requests=(request,), job_id="job-1", no_faces=True))
     (entry,) = said.generations
     assert (entry.state, entry.cost_usd) == ("succeeded", 0.08)
-    assert len(pauses) == sandbox.counters.seen["result"] > 1
+    assert len(pauses) == sandbox.counters.seen["result"] == 3
     assert min(pauses) >= 10
 
 
