@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import sqlite3
+import time
 import unicodedata
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -190,8 +192,12 @@ async def test_a_job_limit_counts_earlier_calls_and_unknowns(open_studio: OpenSt
         assert (await studio.generate(one("other", job_id="job-2"))).generations[0].state == "succeeded"
 
 
-async def test_a_month_s_limit_counts_every_job_of_this_month(open_studio: OpenStudio, sandbox: Sandbox) -> None:
+async def test_a_month_s_limit_counts_every_job_of_this_month(
+    open_studio: OpenStudio, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """All jobs together, sent since the first of the month; earlier months are over, free work fits."""
+    now = time.time()  # for whoever decides: a month may end while this runs
+    monkeypatch.setattr("hoasi.opening.time", SimpleNamespace(time=lambda: now))
     async with open_studio(HOASI_MONTH_MAX_COST_USD="0.08") as studio:
         for name in ("job-2", "job-3"):
             (studio.settings.workspace / "jobs" / name).mkdir()

@@ -356,11 +356,12 @@ ROW = joblog.LogRow.model_validate_json(sys.argv[2])
 def row(number):
     return ROW.model_copy(update={"generation_id": f"g{number}", "prompt": 'x"' * draw.randrange(9000)})
 
-def work(done):
+def work(done, says):
     memory, rows = None, [row(number) for number in range(done + 1)]  # nothing is remembered: all is told again
     while True:
         memory = joblog.write(folder / "log.toml", rows, job_id="a", default_model="m", generated_at="t",
                               memory=memory, lock_path=folder / "log.lock", temp_name=".log.new")
+        os.write(says, b".")
         done += 1
         rows = [row(done)]
 
@@ -371,10 +372,16 @@ def check():
 
 rows = 0
 for _ in range(40):
+    hears, says = os.pipe()
     child = os.fork()
     if child == 0:
-        work(rows)
-    time.sleep(draw.uniform(0.002, 0.05))
+        os.close(hears)
+        work(rows, says)
+    os.close(says)
+    for _ in range(draw.randrange(4)):  # however busy the machine is, most of them come to write
+        os.read(hears, 1)
+    time.sleep(draw.uniform(0, 0.02))
+    os.close(hears)
     os.kill(child, signal.SIGKILL)
     assert os.WIFSIGNALED(os.waitpid(child, 0)[1]), "the writer ended by itself"
     if (folder / "log.toml").exists():

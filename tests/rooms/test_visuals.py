@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from acceptance.processes import finish
 from calls import content, fal_environ, fault, until
 from hoasi import Ask, Studio
 from hoasi.cli.app import app
@@ -387,11 +388,13 @@ async def test_the_name_belongs_to_what_was_asked_last(project: Path, url: str, 
     async with Studio(project, environ=fal_environ(url)) as studio:
         first = await studio.generate(Ask(prompts_toml="planning/scenes.yaml"))
         cup = content(first.generations[0].outputs[0])
-        sandbox.change(latency_s=0.6)
+        sandbox.change(latency_s=600)
         write(project, "a kettle", "a boat")
         slow = await studio.begin(Ask(prompts_toml="planning/scenes.yaml", scene_ids=("1",)))
         write(project, "a cup", "a boat")
         await studio.generate(Ask(prompts_toml="planning/scenes.yaml"))
+        await until(lambda: sandbox.stats()["submissions"] == 3)
+        assert finish(url) == 1
         late = await studio.wait(slow)
     assert late.generations[0].state == "succeeded"
     assert "takes" in late.generations[0].outputs[0]
@@ -404,11 +407,12 @@ async def test_a_picture_that_nobody_waited_for_is_laid_by_the_next_process(
     project: Path, url: str, sandbox: Sandbox
 ) -> None:
     """The first one leaves with receipts in hand; `resume` lays the pictures under their names, unpaid."""
-    sandbox.change(latency_s=0.5)
+    sandbox.change(latency_s=600)
     async with Studio(project, environ=fal_environ(url)) as studio:
         batch = await studio.begin(Ask(prompts_toml="planning/scenes.yaml"))
         await until(lambda: sandbox.stats()["submissions"] == 2)
     assert not list((project / "frames").glob("*.png"))
+    assert finish(url) == 2
     async with Studio(project, environ=fal_environ(url)) as studio:
         await studio.resume(batch.ids)
     assert sorted(path.name for path in (project / "frames").glob("*.png")) == ["scene-001.png", "scene-002.png"]

@@ -96,9 +96,8 @@ async def test_giving_up_in_the_middle_of_the_decision_leaves_nothing_half_done(
             group.start_soon(client.call_tool, "generate_image", CALL)
             await inside.wait()
             group.cancel_scope.cancel()
-        with anyio.fail_after(20):
-            await finished.wait()
-            await submitted(sandbox, 1)
+        await finished.wait()
+        await submitted(sandbox, 1)
         told(await client.call_tool("generate_image", CALL))
     assert sandbox.stats()["submissions"] == 1
 
@@ -249,7 +248,7 @@ async def test_cancelling_takes_back_what_was_chosen(
     sandbox.change(latency_s=600, cancel_stops_running=True)
     async with connect() as client:
         other = told(await client.call_tool("generate_image", {**CALL, "wait_seconds": 0}))["generations"][0]["id"]
-        await submitted(sandbox, 1)
+        await until(lambda: sandbox.stats()["streams"] == 1)
         await client.call_tool("generate_from_creative_plan", {"job_id": "job-1", "wait_seconds": 0})
         of_job = told(await client.call_tool("cancel_generations", {"all_of_job": "job-1"}))
         still = told(await client.call_tool("get_generations", {"ids": [other], "wait_seconds": 0}))
