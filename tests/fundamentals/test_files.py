@@ -215,7 +215,7 @@ async def test_a_batch_writes_its_log_at_most_twice_a_second(
 
         await asyncio.gather(studio.generate(one(prompt=None, requests=requests)), one_after_the_other())
         assert len(told(workspace)) == 55
-    assert len(at) > 5
+    assert len(at) >= 5  # each lone one is told before the next is asked for
     assert all(third - first > 0.99 for first, third in zip(at, at[2:], strict=False)), at
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from calls import OpenStudio, fal_environ, fault, let_go, one, person, until
 from fundamentals.test_clips import asked
-from hoasi import Studio, artifacts, consent, flow
+from hoasi import Studio, artifacts, consent, flow, pace
 from hoasi.answers import Reply
 from hoasi.errors import ProviderUnreachable
 from hoasi.given import Given
@@ -35,6 +35,12 @@ PERMISSIONS = "jobs/job-1/source/consent.toml"
 def sandbox() -> Sandbox:
     """Pictures of a real size."""
     return Sandbox(latency_s=0.05, pictures="storyboard")
+
+
+@pytest.fixture(autouse=True)
+def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clip takes a minute at Kling, and nobody would look before; here it is there at once."""
+    monkeypatch.setattr(pace.Schedule, "wait_s", lambda *_: 0.05)
 
 
 @pytest.fixture
