@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from itertools import product
 
 from hoasi import catalogue
 from hoasi.errors import HoasiError, KeyMissing, NotFound, NotSupported
@@ -22,6 +23,8 @@ DEFAULT_PROVIDER = "fal"
 Planning = tuple[Planned, ...]
 Worded = tuple[str, Request]
 """A request with the prompt that is sent for it."""
+Wanted = tuple[Sequence[Worded], Sequence[Input]]
+"""The ways in which something may be made, and from what."""
 
 
 def plan_first(ways: Sequence[Worded], inputs: Sequence[Input], site: Site, settings: Settings) -> Planning:
@@ -46,14 +49,13 @@ def plan_first(ways: Sequence[Worded], inputs: Sequence[Input], site: Site, sett
     return tuple(_with_others(item, number, others, note) for number, item in enumerate(first))
 
 
-def also_named(
-    planned: Planning, ways: Sequence[Worded], others: Iterable[Sequence[Input]], site: Site, settings: Settings
-) -> Planning:
-    """Also known by the names it would have with other inputs: as those it may have been bought before."""
-    for inputs in others:
+def also_named(planned: Planning, others: Iterable[Wanted], site: Site, settings: Settings) -> Planning:
+    """Also known by the names it would have if it were asked for otherwise: as those it may have been bought before."""
+    for ways, inputs in others:
         with suppress(HoasiError):
             named = plan_first(ways, inputs, site, settings)
-            planned = tuple(_named_as(item, other) for item, other in zip(planned, named, strict=True))
+            if len(named) == len(planned):
+                planned = tuple(_named_as(item, other) for item, other in zip(planned, named, strict=True))
     return planned
 
 
@@ -79,16 +81,18 @@ def plan(request: Request, inputs: Sequence[Input], site: Site, prompt: str, set
 
 
 def at(name: str, request: Request, inputs: Sequence[Input], site: Site, prompt: str, settings: Settings) -> Planning:
-    """Planned for one provider: with the first of its models for this operation that can do it.
+    """Planned for one provider: with the first of its models for this operation that can do it, in the preferred shape
+    if it can.
 
     Raises:
         WrongInput: none of them can; what the first one lacks.
     """
     cards = catalogue.load(name)
     refusals: list[HoasiError] = []
-    for model in models_of(request, cards):
+    shapes = (request, request.without_shape) if "aspect_ratio" in request.prefers else (request,)
+    for model, shaped in product(models_of(request, cards), shapes):
         try:
-            planned = _wished(request.model_copy(update={"model": model}), cards, inputs, site, prompt)
+            planned = _wished(shaped.model_copy(update={"model": model}), cards, inputs, site, prompt)
             return tuple(_settled(_sendable(item), settings) for item in planned)
         except (NotSupported, NotFound) as error:
             refusals.append(error)

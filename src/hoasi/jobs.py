@@ -10,8 +10,6 @@ from hoasi.preparing import LOGS
 from hoasi.record import Media
 from hoasi.sources import creative_plan
 
-PLAN = "creative_plan.toml"
-
 
 def names(workspace: Path) -> list[str]:
     """Ids of all jobs, the one that was worked at last first."""
@@ -45,7 +43,7 @@ def scenes(workspace: Path, job_id: str, *, all_scenes: bool) -> list[str]:
     """
     folder = paths.job_dir(workspace, job_id)
     try:
-        plan = paths.inside(workspace, folder / "source" / PLAN, what="job_id")
+        plan = paths.inside(workspace, folder / "source" / creative_plan.NAME, what="job_id")
         found = creative_plan.read(plan, workspace=workspace, all_scenes=all_scenes)
     except HoasiError:  # a plan that cannot be drawn from is explained where somebody wants to draw from it
         return []

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from hoasi import catalogue, choosing, gates, paths, sources, wearing
+from hoasi import catalogue, choosing, gates, paths, shaping, sources, wearing
 from hoasi.ask import Ask
 from hoasi.choosing import AUTO, DEFAULT_PROVIDER
 from hoasi.consent import roots
@@ -59,6 +59,8 @@ async def prepare(ask: Ask, settings: Settings, read_inputs: ReadInputs) -> Plan
     requests, shown = wearing.worn_by(requests, settings.workspace)
     home = looks.home((request.style for request in requests), settings.workspace)
     sites = {media: _site(ask, sourced, settings, media, home) for media in dict.fromkeys(map(media_of, requests))}
+    job_id = next((site.job_id for site, _ in sites.values()), "")
+    requests, unread = shaping.shaped(requests, job_id, settings.workspace)
     made: list[tuple[Planned, ...]] = []
     for request in requests:
         written = [given for given in request.given if given.of is None]
@@ -67,14 +69,14 @@ async def prepare(ask: Ask, settings: Settings, read_inputs: ReadInputs) -> Plan
         ways = [looks.dressed(way, settings.workspace) for way in request.ways]
         site = sites[media_of(request)][0]
         planned = choosing.plan_first(ways, found, site, settings)
-        others = _otherwise_promised(request, read, made)
-        made.append(choosing.also_named(planned, ways, others, site, settings))
+        others = [(ways, inputs) for inputs in _otherwise_promised(request, read, made)]
+        made.append(choosing.also_named(planned, [*others, *shaping.unshaped(ways, found)], site, settings))
     items = tuple(item for planned in made for item in planned)
     first = sites[media_of(requests[0])][0] if requests else _site(ask, sourced, settings, "image")[0]
     plan = Plan(job_id=first.job_id, output_dir=first.output_dir, items=items)
     where = [note for _, told in sites.values() for note in told]
     repeated = [note for item in items for note in item.warnings]
-    warnings = dict.fromkeys([*sourced.warnings, *notes, *shown, *where, *repeated, *_general(plan, settings)])
+    warnings = dict.fromkeys([*sourced.warnings, *notes, *shown, *unread, *where, *repeated, *_general(plan, settings)])
     return plan.model_copy(update={"warnings": tuple(warnings)})
 
 

@@ -73,7 +73,10 @@ class Request(Record):
     """Sets of options: the first that the model takes is added, beside what `options` say; none of them is no loss."""
     prefers: dict[str, str] = {}
     """What is taken where the model has such a choice, and no reason to refuse where it has none: `resolution`,
-    `negative_prompt`, and `target_size`, to which results are cut and scaled here if the model cannot be told."""
+    `negative_prompt`, `aspect_ratio` (the nearest that it has), and `target_size`, to which results are cut and scaled
+    here if the model cannot be told."""
+    shape_from: str = ""
+    """Workspace-relative file in which the preferred aspect ratio stands; "" where nobody looked for one."""
     loras: tuple[Lora, ...] = ()
     style: str | None = None
     look: dict[str, OptionValue] = {}
@@ -100,6 +103,12 @@ class Request(Record):
         said = [{name: getattr(way, name) for name in way.model_fields_set} for way in self.otherwise]
         own = self.model_copy(update={"otherwise": ()})
         return (own, *(own.model_copy(update={"notes": (), "model": None, **update}) for update in said))
+
+    @property
+    def without_shape(self) -> Request:
+        """The request as if no shape were preferred."""
+        prefers = {name: value for name, value in self.prefers.items() if name != "aspect_ratio"}
+        return self.model_copy(update={"prefers": prefers})
 
     @property
     def given(self) -> tuple[Given, ...]:

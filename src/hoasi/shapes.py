@@ -11,6 +11,8 @@ from hoasi.errors import NotSupported, WrongInput
 
 LEAST_SIDE, MOST_SIDE = 64, 4096
 """Sides, in pixels, of what results are cut and scaled to."""
+FLATTEST = 1 / 8
+"""Width by height of the narrowest picture; the flattest is as flat as this one is narrow."""
 
 
 def size(ratio: str | None, card: Card) -> dict[str, Any]:
@@ -61,6 +63,16 @@ def nearest(target: object, card: Card) -> str | None:
     return min(ratios, key=lambda r: abs(math.log(_quotient(r) * size[1] / size[0])), default=None)
 
 
+def fitting(ratio: str, card: Card) -> str | None:
+    """The shape itself where the model has it, else the nearest that it has; None where it can be told none."""
+    quotient = _quotient(ratio)
+    if card.sizes.kind == "none" or not FLATTEST <= quotient <= 1 / FLATTEST:
+        return None
+    near = min(card.sizes.ratios, key=lambda r: abs(math.log(_quotient(r) / quotient)), default=ratio)
+    is_free = card.sizes.kind == "image_size" or math.isclose(_quotient(near), quotient)
+    return ratio if is_free else near
+
+
 def _quotient(ratio: str) -> float:
     """Width by height; shapes without numbers (`auto`) are infinitely far from any."""
     across, _, down = ratio.partition(":")
@@ -70,7 +82,7 @@ def _quotient(ratio: str) -> float:
 def _sides(ratio: str, card: Card) -> tuple[int, int]:
     """A ratio in lowest terms, but named as the world names it (21:9)."""
     match = re.fullmatch(r"([1-9]\d{0,3}):([1-9]\d{0,3})", ratio.strip())
-    if match is None or not 1 / 8 <= int(match[1]) / int(match[2]) <= 8:
+    if match is None or not FLATTEST <= int(match[1]) / int(match[2]) <= 1 / FLATTEST:
         raise WrongInput("ratio_bad", ratio=ratio)
     across, down = int(match[1]), int(match[2])
     for known in (*card.sizes.ratios, *card.sizes.names):

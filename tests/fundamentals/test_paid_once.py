@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
+import shutil
+import socket
 from functools import partial
 from pathlib import Path
 
@@ -247,7 +249,7 @@ async def test_an_equal_request_elsewhere_is_copied_free(
     open_studio: OpenStudio, sandbox: Sandbox, workspace: Path
 ) -> None:
     """The same prompt with the same explicit seed for another scene or job is the same picture: copied, not bought."""
-    (workspace / "jobs" / "job-2").mkdir()
+    shutil.copytree(workspace / "jobs" / "job-1", workspace / "jobs" / "job-2")
     async with open_studio() as studio:
         first = await studio.generate(one(seed=7, scene_ids=("SC_01",)))
         scene = await studio.generate(one(seed=7, scene_ids=("SC_02",)))

@@ -83,6 +83,7 @@ def write(log: Path, tmp_path: Path) -> Write:
 
 SAID: dict[str, Any] = {"error": "e", "error_key": "k", "warnings": ("w",), "request_id": "r", "copied_from": "g0"}
 SAID |= {"parents": ("g0",), "remote_id": "829001"}
+SAID |= {"aspect_ratio": "9:16", "aspect_ratio_from": "jobs/job-1/source/creative_plan.toml"}
 SAID |= {"original_prompt": "a cup", "fixed_path": "frames/scene-001.png"}
 
 

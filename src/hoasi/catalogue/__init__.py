@@ -145,6 +145,8 @@ class Card(Record):
     max_pixels_together: int | None = None
     """Pixels of all pictures of one call together, where only so many come back."""
     max_prompt: int | None = None
+    is_unseen: bool = False
+    """It stands for models that nobody has looked at: only what was asked for is sent."""
     resolutions: tuple[str, ...] = ()
     formats: tuple[str, ...] = ()
     sizes: Sizes = Sizes()

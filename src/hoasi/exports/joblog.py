@@ -70,6 +70,9 @@ class LogRow(Record):
     fps: float = 0.0
     has_audio: bool = False
     remote_id: str = ""
+    aspect_ratio: str = ""
+    aspect_ratio_from: str = ""
+    """The file that said it, where the call did not."""
     parents: tuple[str, ...] = ()
     """Generations it was made from."""
     fixed_path: str = ""
@@ -269,7 +272,8 @@ def _block(row: LogRow, number: int) -> str:
                   "output_path", "output_url", "duration_seconds", "status")  # fmt: skip
     always = ("provider", "operation", "paid", "cost_usd", "created_at", "generation_id", "attempt")
     said = ("width", "height", "sha256", "error", "error_key", "warnings", "request_id", "copied_from",
-            "duration_s", "fps", "has_audio", "remote_id", "parents", "original_prompt", "fixed_path")  # fmt: skip
+            "duration_s", "fps", "has_audio", "remote_id", "parents", "original_prompt", "fixed_path",
+            "aspect_ratio", "aspect_ratio_from")  # fmt: skip
     names = (*documented, *always, *(name for name in said if getattr(row, name)))
     fields = [(name, thing) for name in names if (thing := getattr(row, name)) is not None]
     return block("generations", [("id", f"GEN_{number:03d}"), *fields], long=("prompt", "original_prompt"))

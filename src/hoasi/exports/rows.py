@@ -59,6 +59,8 @@ def _facts(generation: Generation) -> dict[str, Any]:
         "operation": planned.operation,
         "reference_images": tuple(_named(item) for item in planned.inputs),
         "parents": planned.parents,
+        "aspect_ratio": planned.request.aspect_ratio or "",
+        "aspect_ratio_from": planned.request.shape_from if planned.request.aspect_ratio else "",
         "reference_image_urls": tuple(receipt.get("input_urls", ())),
         "seed": planned.seed,
         "duration_seconds": generation.duration_s or 0.0,

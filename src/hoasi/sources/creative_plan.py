@@ -13,6 +13,9 @@ from hoasi.messages import say
 from hoasi.records import Request, Scene
 from hoasi.sources import Sourced, _toml, few, job_of, prompt, refuse_unknown
 
+NAME = "creative_plan.toml"
+"""What a job calls its plan, in its folder `source/`."""
+
 _PICTURE = re.compile(r"ai[_-](?:generated|image)", re.IGNORECASE)
 _CLIP = re.compile(r"ai[_-]video", re.IGNORECASE)
 
@@ -53,7 +56,7 @@ def read(
     """
     document = _toml.read(path)
     metadata = document.table("metadata")
-    ratio = metadata.matching("aspect_ratio", prompt.RATIO, "source_not_ratio")
+    ratio = _ratio(metadata)
     rows = _rows(document)
     chosen = _chosen(rows, path, scene_ids, take_all=all_scenes)
     guidance, style_warnings = _guidance(metadata, workspace, vds_path)
@@ -65,6 +68,22 @@ def read(
         title=metadata.text("title"),
         warnings=(*_warnings(chosen, () if scene_ids else rows), *style_warnings),
     )
+
+
+def ratio_of(path: Path) -> str | None:
+    """The aspect ratio that a plan names, whatever else stands in it; None where it names none, or there is no plan.
+
+    Raises:
+        FileBroken: the plan cannot be read, or the ratio is none.
+    """
+    try:
+        return _ratio(_toml.read(path).table("metadata"))
+    except NotFound:  # a job without a plan has no shape
+        return None
+
+
+def _ratio(metadata: _toml.Table) -> str | None:
+    return metadata.matching("aspect_ratio", prompt.RATIO, "source_not_ratio")
 
 
 def _rows(document: _toml.Document) -> list[_Row]:
