@@ -162,6 +162,18 @@ def confirm(settings: Settings, avatar_id: str, number: int, known: Known, *, at
     return load(root, avatar_id)
 
 
+def owner_of(name: str) -> str:
+    """The avatar to whose folder a workspace-relative path leads; "" for none."""
+    top, _, rest = name.partition("/")
+    avatar_id, _, file = rest.partition("/")
+    return avatar_id if top == FOLDER and file and _ID.fullmatch(avatar_id) else ""
+
+
+def is_chosen(workspace: Path, avatar_id: str) -> bool:
+    """Whether a portrait of it was chosen."""
+    return (folder(workspace, avatar_id) / FILE).is_file()
+
+
 def settle(settings: Settings, avatar_id: str) -> Avatar:
     """Note in `avatar.toml` which angles are there now.
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import anyio.to_thread
 
-from hoasi import fixed_names
+from hoasi import avatars, fixed_names
 from hoasi.artifacts import temp_name
 from hoasi.errors import DiskTrouble, HoasiError
 from hoasi.exports import asset_semantics, joblog, records, rows
@@ -125,7 +125,7 @@ class Scribe:
                     remember(db, path, after)
 
     def _lay(self, ledger: Ledger, generations: Sequence[Generation]) -> None:
-        """Pictures under their fixed names, and the records of what lies there."""
+        """Pictures under their fixed names, and the records of what lies there; an avatar's file tells its angles."""
         root, named = self._settings.workspace, [g for g in generations if g.planned.fixed_name]
         for path, name in {g.planned.records_path: g.planned.fixed_name for g in reversed(named)}.items():
             with self._complaining(name), held(self._lock("fixed names")):
@@ -133,6 +133,10 @@ class Scribe:
                 if path:
                     made = fixed_names.lying(ledger, path.rpartition("/")[0])
                     records.write(root / path, made, temp_name(self._owner, "records"))
+        for avatar_id in dict.fromkeys(avatars.owner_of(g.planned.fixed_name) for g in named):
+            with self._complaining(f"{avatars.FOLDER}/{avatar_id}/{avatars.FILE}"):
+                if avatar_id and avatars.is_chosen(root, avatar_id):
+                    avatars.settle(self._settings, avatar_id)
 
     def _lock(self, path: str) -> Path:
         name = hashlib.sha256(path.encode()).hexdigest()[:16]

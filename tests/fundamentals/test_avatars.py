@@ -290,6 +290,19 @@ async def test_three_angles_are_made_of_the_chosen_portrait(
     assert avatars.load(workspace, "lan").missing == ()
 
 
+async def test_angles_of_a_process_that_left_are_noted_by_the_next(
+    atelier: Atelier, chosen: avatars.Avatar, sandbox: Sandbox, workspace: Path
+) -> None:
+    """Begun, not waited for: whoever brings them home writes them into its file; nobody asks for the avatar."""
+    sandbox.change(latency_s=0.6)
+    async with atelier.studio() as studio:
+        await studio.generate(Ask(requests=ANGLES.requests(), output_dir="avatars/lan"), timeout_s=0.1)
+    async with atelier.studio() as studio:
+        await studio.resume()
+    text = content(workspace / "avatars/lan/avatar.toml").decode()
+    assert sorted(tomllib.loads(text)["angles"]) == sorted(avatars.angles())
+
+
 async def test_an_angle_that_fails_is_named_and_bought_alone(
     atelier: Atelier, chosen: avatars.Avatar, sandbox: Sandbox, workspace: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,23 @@ async def test_a_missing_angle_is_named_and_made_alone(
     assert f"[angles.{lost}]" not in known
     assert sorted(entry["state"] for entry in whole["generations"])[-1] == "succeeded"
     assert sandbox.stats()["models"][ANGLE] == 4
+
+
+async def test_angles_that_came_after_the_answer_stand_in_the_file(
+    connect: Connect, sandbox: Sandbox, first: dict[str, Any], workspace: Path
+) -> None:
+    """The call answered before its client hung up: the next look at the generations finds the angles noted."""
+    file = workspace / "avatars/lan/avatar.toml"
+    async with connect() as client:
+        await client.call_tool("create_avatar", first)
+        sandbox.change(latency_s=0.6)
+        early = told(await client.call_tool("create_avatar", {"avatar_id": "lan", "portrait": 1, "wait_seconds": 0}))
+        before = tomllib.loads(file.read_text(encoding="utf-8"))
+        ids = [entry["id"] for entry in early["generations"]]
+        await client.call_tool("get_generations", {"ids": ids, "wait_seconds": 30})
+    after = tomllib.loads(file.read_text(encoding="utf-8"))
+    assert ("angles" in before, sorted(after["angles"])) == (False, sorted(avatars.angles()))
+    assert {after["angles"][key]["generation_id"] for key in after["angles"]} == set(ids)
 
 
 async def test_a_face_needs_a_word_for_avatars(connect: Connect, sandbox: Sandbox, first: dict[str, Any]) -> None:
