@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from itertools import product
 
 from hoasi import catalogue
 from hoasi.errors import HoasiError, KeyMissing, NotFound, NotSupported
@@ -89,14 +88,28 @@ def at(name: str, request: Request, inputs: Sequence[Input], site: Site, prompt:
     """
     cards = catalogue.load(name)
     refusals: list[HoasiError] = []
-    shapes = (request, request.without_shape) if "aspect_ratio" in request.prefers else (request,)
-    for model, shaped in product(models_of(request, cards), shapes):
+    for model in models_of(request, cards):
+        asked = request.model_copy(update={"model": model})
         try:
-            planned = _wished(shaped.model_copy(update={"model": model}), cards, inputs, site, prompt)
-            return tuple(_settled(_sendable(item), settings) for item in planned)
+            return _in_shape(asked, lambda one: _ready(one, cards, inputs, site, prompt, settings))
         except (NotSupported, NotFound) as error:
             refusals.append(error)
     raise refusals[0]
+
+
+def _in_shape(request: Request, ready: Callable[[Request], Planning]) -> Planning:
+    """In the shape that it would rather have, else in none: that is no reason to refuse it."""
+    if "aspect_ratio" in request.prefers:
+        with suppress(HoasiError):
+            return ready(request)
+    return ready(request.without_shape)
+
+
+def _ready(
+    request: Request, cards: catalogue.Catalogue, inputs: Sequence[Input], site: Site, prompt: str, settings: Settings
+) -> Planning:
+    planned = _wished(request, cards, inputs, site, prompt)
+    return tuple(_settled(_sendable(item), settings) for item in planned)
 
 
 def _wished(request: Request, cards: catalogue.Catalogue, inputs: Sequence[Input], site: Site, prompt: str) -> Planning:

@@ -172,7 +172,7 @@ async def test_old_entries_are_never_parsed(
     async with open_studio() as studio:
         await studio.generate(one("one", provider="local"))
         monkeypatch.setattr(joblog.tomllib, "loads", None)
-        await studio.generate(one("two", provider="local"))
+        await studio.generate(one("two", provider="local", aspect_ratio="9:16"))
     monkeypatch.undo()
     assert len(told(workspace)) == 2
 

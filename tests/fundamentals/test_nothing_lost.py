@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sqlite3
 from pathlib import Path
 
@@ -132,7 +133,7 @@ async def test_a_copy_comes_back_even_if_its_source_is_harmed(
     provider: str, open_studio: OpenStudio, sandbox: Sandbox, workspace: Path
 ) -> None:
     """An equal request whose pictures are gone everywhere is fetched, or drawn, for its own place, free."""
-    (workspace / "jobs" / "job-2").mkdir()
+    shutil.copytree(workspace / "jobs" / "job-1", workspace / "jobs" / "job-2")
     async with open_studio() as studio:
         (source,) = (await studio.generate(one(seed=7, provider=provider))).generations[0].outputs
         harm(source)
