@@ -77,6 +77,17 @@ def test_a_direction_is_as_the_api_has_it(
     assert any(direction in note and "above" in note for note in request.notes) == is_lossy
 
 
+@pytest.mark.parametrize(("value", "is_kept"), [(True, True), ("true", True), (False, False), ("false", False)])
+def test_a_background_that_the_model_keeps_is_not_said_to_be_replaced(value: bool | str, *, is_kept: bool) -> None:
+    """Stability's own option, from a tool or a command line: no other background is asked for, and none announced."""
+    options = {"keep_original_background": value}
+    work = editing("relight", {"images": ("a.jpg",), "choices": ("studio",), "options": options})
+    (request,) = work.requests()
+    assert ("background" in request.prompt) == (not is_kept)
+    assert any("phông nền" in note for note in request.notes) == (not is_kept)
+    assert (request.operation, request.options) == ("relight", {"preserve_original_subject": 0.7, **options})
+
+
 def test_a_flat_call_says_it_by_choices() -> None:
     """Light, direction, intensity and the background are told apart by themselves; two of a kind are refused."""
     flat = editing("relight", {"images": ("a.jpg",), "choices": ("neon", "left", "60", "keep_background")})
@@ -339,3 +350,11 @@ def test_a_mask_is_no_picture_that_a_prompt_counts(workspace: Path, env: dict[st
     edit = EditImage(images=("room.png",), mask="mask.png", prompt=words, avatar="lan")
     (worn,), _ = worn_by(edit.requests(), workspace)
     assert (worn.prompt, len(worn.references)) == ("<<<image_2>>> in <<<image_1>>>", 2)
+
+
+def test_a_command_that_keeps_the_background_does_not_say_it_goes(workspace: Path, env: dict[str, str]) -> None:
+    """The option of the model counts as the model's own word."""
+    keys = {**env, "STABILITY_API_KEY": "sk-1234567"}
+    words = "edit lan.png --preset relight --choice studio --dry-run"
+    plain, kept = (hoasi(workspace, f"{words}{more}", keys) for more in ("", " --option keep_original_background=true"))
+    assert [any("phông nền" in note for note in told["warnings"]) for told in (plain, kept)] == [True, False]

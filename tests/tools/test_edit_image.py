@@ -49,6 +49,18 @@ async def test_an_intensity_is_a_step_or_a_number(connect: Connect, workspace: P
     assert reply["estimate_usd"] > 0
 
 
+async def test_a_background_that_is_kept_is_not_announced_as_replaced(
+    connect: Connect, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """relight, with the model's own option."""
+    monkeypatch.setenv("STABILITY_API_KEY", "sk-1234567")
+    call = {"images": [garment(workspace)], "preset": "relight", "choices": ["studio"], "dry_run": True}
+    async with connect() as client:
+        plain = told(await client.call_tool("edit_image", call))
+        kept = told(await client.call_tool("edit_image", {**call, "options": {"keep_original_background": True}}))
+    assert [any("phông nền" in note for note in reply["warnings"]) for reply in (plain, kept)] == [True, False]
+
+
 async def test_a_person_who_is_dressed_has_agreed(connect: Connect, sandbox: Sandbox, workspace: Path) -> None:
     """A face among the pictures needs a word; with it the garment is put on."""
     call = {"images": [portrait(workspace), garment(workspace)], "preset": "outfit_swap", "choices": "upper"}

@@ -10,7 +10,7 @@ from hoasi.cli import making
 from hoasi.cli.answer import Answer
 from hoasi.cli.frame import call_of
 from hoasi.cli.making import INPUT, option
-from hoasi.cli.words import listed
+from hoasi.cli.words import listed, options
 
 Text = str | None
 Texts = list[str] | None
@@ -67,5 +67,6 @@ def _edit(given: dict[str, Any], images: tuple[str, ...]) -> Any:
     names = ("prompt", "season", "gender", "platform", "direction", "intensity", "keep_background", "avatar", "mask")
     more = ("num_images", "resolution", "aspect_ratio", "provider", "model", "seed", "scene_id")
     said = {name: given[name] for name in (*names, *more) if given[name] is not None and given[name] is not False}
+    said |= {"options": options(given["options"])} if given["options"] else {}
     lists = {name: listed(given[name]) for name in ("choices", "style_tags") if given[name]}
     return editing(given["preset"], {**said, **lists, "images": images})

@@ -51,7 +51,7 @@ class Call(Working):
 
     def work(self) -> Editing:
         """The edit."""
-        taken = set(type(self).__annotations__) - {"preset", "loras", "options"}
+        taken = set(type(self).__annotations__) - {"preset", "loras"}
         return editing(self.preset, self._given(*taken))
 
     def _ask(self, client: str, **own: Any) -> Ask:

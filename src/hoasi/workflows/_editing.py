@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from hoasi.errors import WrongInput
-from hoasi.record import Operation
+from hoasi.record import Operation, OptionValue
 from hoasi.records import Request
 from hoasi.workflows._workflow import Workflow, words
 
@@ -26,6 +26,8 @@ class Editing(Workflow):
     resolution: str | None = None
     """2k unless told otherwise, where the model has a choice."""
     aspect_ratio: str | None = None
+    options: dict[str, OptionValue] = {}
+    """Further parameters of a model, as `Ask.options`."""
 
     @classmethod
     def meant(cls, choices: tuple[str, ...]) -> dict[str, Any]:
@@ -56,7 +58,8 @@ class Editing(Workflow):
             "prefers": {"resolution": words("edit_image")["resolution"]},
             "aspect_ratio": self.aspect_ratio,
         }
-        return self._request(operation, prompt, **{**usual, **more})
+        options = {**more.pop("options", {}), **self.options}
+        return self._request(operation, prompt, **{**usual, **more, "options": options})
 
 
 def chosen(option: str, value: str, table: dict[str, str]) -> str:

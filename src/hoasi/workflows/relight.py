@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from hoasi.errors import WrongInput
 from hoasi.given import Way
 from hoasi.messages import say
+from hoasi.options import shown
 from hoasi.records import Request
 from hoasi.sources.prompt import clean
 from hoasi.workflows._editing import Editing, chosen
@@ -19,7 +20,8 @@ class Relight(Editing):
     """Another light on one picture. Costs one picture a result.
 
     The background is replaced as well (the reply says so) unless `keep_background`: then a model of lighting styles
-    makes it, or, for what such a model cannot be told, an edit by words.
+    makes it, or, for what such a model cannot be told, an edit by words. Or unless Stability's own option
+    `keep_original_background` says the same: then the same model makes it, and is asked for no other background.
     """
 
     chooses: ClassVar[str] = "lighting"
@@ -59,11 +61,18 @@ class Relight(Editing):
         table = words("relight")
         if self.intensity is not None and self.direction is None:
             raise WrongInput("video_needs", name="intensity", other="direction")
-        light = chosen("lighting", self.lighting, table["lights"])
+        kept = table["lights_kept"] if self._is_same_place else {}
+        light = chosen("lighting", self.lighting, {**table["lights"], **kept})
         prompt = table["wish"].format(light=light, wish=self._wish) if self._wish else light
         options = {"preserve_original_subject": table["preserve"], **self._light(table["directions"])}
-        notes = (say("relight.replaced"), *self._lossy(table["directions"]))
+        replaced = () if self._is_same_place else (say("relight.replaced"),)
+        notes = (*replaced, *self._lossy(table["directions"]))
         return self._edit(prompt, operation="relight", output_format="png", options=options, notes=notes)
+
+    @property
+    def _is_same_place(self) -> bool:
+        """The model itself is told to keep the background."""
+        return shown(self.options.get("keep_original_background", False)) == "true"
 
     @property
     def _wish(self) -> str:
