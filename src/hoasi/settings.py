@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from dotenv import dotenv_values
 
@@ -176,12 +176,22 @@ def _checked(name: str, value: str, *, is_keyless: bool = False) -> str:
 
     Where no key travels, plain http may also go to a private address, such as a ComfyUI in the next room.
     """
-    parts = urlsplit(value)
+    parts = _split(name, value)
     is_near = parts.hostname in LOOPBACK or (is_keyless and _is_private(parts.hostname or ""))
     is_fine = parts.scheme == "https" or (parts.scheme == "http" and is_near)
     if not is_fine or not parts.hostname or parts.username or parts.query:
         raise NotSupported("address_refused", name=name)
+    _, colon, port = parts.netloc.rpartition("]")[2].partition(":")
+    if colon and not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65536):
+        raise NotSupported("address_port", name=name)
     return value.rstrip("/")
+
+
+def _split(name: str, value: str) -> SplitResult:
+    try:
+        return urlsplit(value)
+    except ValueError as error:
+        raise NotSupported("address_refused", name=name) from error
 
 
 def _is_host(value: str) -> bool:

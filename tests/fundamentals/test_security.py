@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from calls import SECRET, OpenStudio, content, fal_environ, fault, files, one, person, pictures
-from hoasi import Studio
+from hoasi import Studio, settings
 from hoasi.errors import FileBroken, NotSupported, PathRefused
 from hoasi.sandbox import Sandbox, serving
 
@@ -249,3 +249,27 @@ async def test_a_remote_reference_is_fetched_from_public_https_only(
         with pytest.raises(FileBroken):
             await studio.generate(one(references=(target,), no_faces=True))
     assert (stranger.visits, sandbox.stats()["requests"]) == (0, [])
+
+
+@pytest.mark.parametrize("tail", [":", ":0", ":65536", ":x", ":8787:", ":8\u0667"])
+@pytest.mark.parametrize("host", ["http://127.0.0.1", "http://[::1]", "https://proxy.example"])
+async def test_a_colon_is_followed_by_a_port(host: str, tail: str, workspace: Path) -> None:
+    """An address that was cut off is not taken for the usual port; the refusal names the setting and what is wrong."""
+    for name in ("HOASI_SANDBOX", "HOASI_FAL_URL"):
+        async with Studio(workspace, environ={"FAL_KEY": SECRET, name: f"{host}{tail}"}) as studio:
+            with pytest.raises(NotSupported) as refused:
+                await studio.generate(one())
+        assert (refused.value.key, refused.value.facts) == ("address_port", {"name": name})
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:8787", "http://[::1]:80/", "https://proxy.example/fal", "https://a"])
+def test_an_address_with_a_port_or_without_is_taken(url: str, workspace: Path) -> None:
+    """A port is nobody's duty."""
+    assert settings.read(workspace, environ={"HOASI_SANDBOX": url}).sandbox_url == url.rstrip("/")
+
+
+def test_an_address_that_cannot_be_taken_apart_is_refused(workspace: Path) -> None:
+    """It is an error with words, not one of the library's."""
+    with pytest.raises(NotSupported) as refused:
+        _ = settings.read(workspace, environ={"HOASI_SANDBOX": "http://[::1"}).sandbox_url
+    assert refused.value.key == "address_refused"
