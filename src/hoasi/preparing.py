@@ -21,7 +21,7 @@ from hoasi.record import Media, Operation
 from hoasi.records import Plan, Planned, Request
 from hoasi.requirements import MAX_IMAGES_A_REQUEST
 from hoasi.settings import Settings
-from hoasi.shapes import pixels
+from hoasi.shapes import LEAST_SIDE, MOST_SIDE, pixels
 from hoasi.sources import Sourced, creative_plan, image_prompts, looks, scenes_yaml, script_json
 from hoasi.sources.prompt import clean
 
@@ -206,7 +206,7 @@ def _for_fixed_name(ask: Ask, request: Request) -> dict[str, object]:
     """Under a fixed name lies one picture, of the size in pixels that the call names, or of its shape.
 
     Raises:
-        WrongInput: more pictures are asked for.
+        WrongInput: more pictures are asked for, or a size that is neither pixels nor any model's word.
     """
     if not request.fixed_name:
         return {}
@@ -215,8 +215,15 @@ def _for_fixed_name(ask: Ask, request: Request) -> dict[str, object]:
     size = pixels(ask.resolution)
     if size is not None:
         return {"prefers": {**request.prefers, "target_size": f"{size[0]}x{size[1]}"}, "resolution": None}
+    if ask.resolution is not None and ask.resolution.strip().lower() not in _size_words():
+        raise WrongInput("fixed_name_size", value=ask.resolution[:40], least=LEAST_SIDE, most=MOST_SIDE)
     left = {"target_size"} if ask.aspect_ratio else set()
     return {"prefers": {name: value for name, value in request.prefers.items() if name not in left}}
+
+
+def _size_words() -> frozenset[str]:
+    """How models name sizes (2K)."""
+    return frozenset(name.lower() for card in catalogue.every_card() for name in card.resolutions)
 
 
 def _counted(request: Request) -> int:

@@ -246,7 +246,10 @@ def test_at_most_so_many_at_once(project: Path, url: str, sandbox: Sandbox) -> N
         (lambda made: made.generate_all("planning/none.yaml"), "source_missing"),
         (lambda made: made.generate_all("planning/scenes.yaml", "../out"), "path_outside"),
         (lambda made: made.generate_all("planning/scenes.yaml", ".hidden"), "folder_hidden"),
-        (lambda made: made.generate_all("planning/scenes.yaml", resolution="5x5"), "parameter_not_supported"),
+        (lambda made: made.generate_all("planning/scenes.yaml", resolution="5x5"), "fixed_name_size"),
+        (lambda made: made.generate_all("planning/scenes.yaml", resolution="10x"), "fixed_name_size"),
+        (lambda made: made.generate_all("planning/scenes.yaml", resolution=""), "fixed_name_size"),
+        (lambda made: made.generate_all("planning/scenes.yaml", resolution="2K"), "parameter_not_supported"),
         (lambda made: made.generate_all("planning/scenes.yaml", max_cost_usd=0.01), "budget_call_usd"),
         (lambda made: made.regenerate_scene(1), "visual_file_unsaid"),
         (lambda made: made.regenerate_scene(1, "nowhere/frames"), "visual_source_missing"),
@@ -332,6 +335,14 @@ def test_a_project_on_the_command_line(project: Path, url: str, sandbox: Sandbox
     assert ([entry["outputs"] for entry in anew["generations"]]) == [[str(project / "frames" / "scene-002.png")]]
     assert sandbox.stats()["submissions"] == 3
     assert all(row["prompt"].startswith("Digital illustration") for row in rows(project / "frames"))
+
+
+def test_half_a_size_is_told_as_what_it_is(project: Path, url: str) -> None:
+    """Not as something that the model does not take: the value, and how it is written, stand in the refusal."""
+    told = hoasi(project, url, "visuals", "generate", "--project", str(project), "--resolution", "10x")
+    said = f"{told['error']['message']} {told['error']['fix']}"
+    assert told["code"] == 2
+    assert all(word in said for word in ("resolution", '"10x"', "64", "4096", "1920x1080"))
 
 
 @pytest.mark.parametrize("sandbox", [Sandbox(latency_s=0.3, pictures="tiny")])
