@@ -72,6 +72,15 @@ def test_one_is_added(registry: Path, tmp_path: Path) -> None:
     assert (row["monochrome"], row["trigger_words"]) == (True, "a, b=c")
 
 
+def test_a_model_is_written_only_where_one_was_named(registry: Path, tmp_path: Path) -> None:
+    """A model in the file goes before a template's own; strengths that nobody said are what they are everywhere."""
+    styles(tmp_path, "add", "b")
+    styles(tmp_path, "add", "c", "--set", "model=flux1-dev-fp8")
+    _, plain, named = kept(registry)["styles"]
+    assert ("model" in plain, named["model"]) == (False, "flux1-dev-fp8")
+    assert (plain["lora_weight"], plain["character_lora_weight"]) == (1.0, 0.85)
+
+
 def test_a_first_one_makes_the_file(tmp_path: Path) -> None:
     """Version, styles and loras are there from the start; no half-written file is left."""
     assert styles(tmp_path, "add", "a")["code"] == 0

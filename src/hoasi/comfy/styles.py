@@ -102,7 +102,7 @@ def find(styles: Sequence[Style], id_or_title: str) -> Style:
 
 
 def add(path: Path, style: Style, *, lock_path: Path, temp_name: str) -> Style:
-    """Write one more style; on disk when this returns.
+    """Write one more style; on disk when this returns. A model that was not named is not written: it would be chosen.
 
     Raises:
         WrongInput: `style_exists`, `style_id_empty`.
@@ -111,7 +111,8 @@ def add(path: Path, style: Style, *, lock_path: Path, temp_name: str) -> Style:
     with held(lock_path):
         styles, document = _opened(path)
         _free(style.id, styles)
-        document["styles"].append(style.model_dump(mode="json", exclude_none=True))
+        left = {"model"} - style.model_fields_set
+        document["styles"].append(style.model_dump(mode="json", exclude_none=True, exclude=left))
         _save(path, document, temp_name)
     return style
 
