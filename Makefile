@@ -29,7 +29,7 @@ format: $(VENV)/.dev  ## let the formatter have its way
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-schemas: $(VENV)/.dev  ## write schemas/tools anew
+schemas: $(VENV)/.dev  ## write schemas/tools anew (the files beside them are contracts, written by hand)
 	$(BIN)/python -m hoasi.tools
 
 lock: $(VENV)/.dev  ## write requirements.lock anew

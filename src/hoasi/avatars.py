@@ -2,7 +2,7 @@
 
 There lie portraits to choose from (`confirm_<n>.png`), the chosen one (`portrait.png`), the angles that were made of it
 (`angle_<key>.png`), and `avatar.toml`, which tells who made them, of which photos, and where their permission stands.
-An angle is there when its file is there.
+An angle is there when its file is there. Contract: schemas/avatar.schema.json.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -293,6 +294,20 @@ def test_the_commands_make_an_avatar(workspace: Path, env: dict[str, str], sandb
     again = hoasi(workspace, "avatar angles lan", env)
     assert {entry["state"] for entry in again["generations"]} == {"skipped_existing"}
     assert sandbox.stats()["submissions"] == 4
+
+
+def test_the_file_is_as_its_schema_says(workspace: Path, env: dict[str, str]) -> None:
+    """Chosen, and with its angles; every key that can be written is in the schema, and no angle is forgotten."""
+    schema = json.loads((ROOM / "schemas" / "avatar.schema.json").read_text(encoding="utf-8"))
+    assert set(schema["properties"]) == set(avatars.Avatar.model_fields)
+    assert set(schema["$defs"]["picture"]["properties"]) == set(avatars.Picture.model_fields)
+    assert list(schema["properties"]["angles"]["properties"]) == list(avatars.angles())
+    hoasi(workspace, "avatar create lan lan.png --consent 'Lan đồng ý'", env)
+    file = workspace / "avatars" / "lan" / "avatar.toml"
+    for words in ("avatar confirm lan 2", "avatar angles lan"):
+        hoasi(workspace, words, env)
+        jsonschema.validate(tomllib.loads(file.read_text(encoding="utf-8")), schema)
+    assert set(tomllib.loads(file.read_text(encoding="utf-8"))) == set(schema["properties"])
 
 
 def test_what_people_write_into_the_file_stays(workspace: Path, env: dict[str, str]) -> None:
