@@ -34,7 +34,7 @@ pytestmark = pytest.mark.anyio
 NOWHERE = Wire(Street(frozenset()), {}, {})
 PHOTO = (Path(__file__).parents[1] / "rooms" / "pictures" / "astronaut.jpg").read_bytes()
 WORDS, PAN, MORE, SWAP = "local/storyboard-clip", "local/ken-burns", "local/extension", "local/swap-preview"
-CORNER = (0.86, 0.0, 1.0, 0.08)
+CORNER = (0.08, 0.1, 0.22, 0.14)
 """Where a clip bears its mark."""
 HEAD = (150, 60, 300, 180)
 """The astronaut's face, and the hair around it."""

@@ -6,6 +6,7 @@ import io
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import av
@@ -13,7 +14,7 @@ import pytest
 from PIL import Image, ImageChops, ImageDraw, ImageStat
 
 from hoasi.errors import FileBroken
-from hoasi.media import isobmff, kenburns, video
+from hoasi.media import clip_sheet, isobmff, kenburns, storyboard_sheet, video
 from hoasi.media.clip_film import filmed
 from rooms.test_video import clip, tone
 
@@ -153,17 +154,40 @@ def _place(shown: Image.Image) -> float:
 
 
 def test_the_mark_is_small_and_in_its_corner(file: Path) -> None:
-    """The mark changes the upper right corner, and nothing else; without words there is none."""
+    """The mark changes the upper left, and nothing else; without words there is none."""
     plain = shots(burned(file, width=540, height=960, duration_s=0.2))[0]
     marked = shots(burned(file, width=540, height=960, duration_s=0.2, mark=MARK))[0]
     changed = ImageChops.difference(plain, marked).convert("L").point(lambda value: 255 if value > 40 else 0).getbbox()
     assert changed is not None
     left, top, right, bottom = changed
-    assert left > 400
-    assert top > 8
-    assert right < 532
-    assert bottom < 60
+    assert left > 48
+    assert top > 48
+    assert right < 150
+    assert bottom < 90
     assert kenburns.ken_burns(drawn(90, 160), duration_s=0.2, width=90, height=160, seed=1, mark=" ")
+
+
+@pytest.mark.parametrize("size", [(360, 640), (640, 360), (480, 480)])
+def test_the_mark_keeps_clear_of_the_film_and_of_the_words(file: Path, size: tuple[int, int]) -> None:
+    """A bright scene, the film dark as it is, the words a dark block: whatever move a seed chooses,
+    nothing dark is ever seen where the mark lies."""
+    paper = (250, 246, 238)
+    scene, words = storyboard_sheet.layout(*size)
+    bright = Image.new("RGB", (scene.width, scene.height), "white")
+    sheet = Image.new("RGB", size, paper)
+    tones: Any = {"ink": (0, 0, 0), "sky": paper}
+    sheet.paste(storyboard_sheet.gate(bright, tones, paper, Random(1)), (scene.left, scene.top))
+    sheet.paste("black", (words.left, words.top, words.right, words.bottom))
+    written = io.BytesIO()
+    sheet.save(written, "PNG")
+    mark = clip_sheet.mark_of(MARK, *size)
+    assert mark is not None
+    left, top, right, bottom = mark.letters.getbbox() or (0, 0, 0, 0)
+    place = (mark.at[0] + left, mark.at[1] + top, mark.at[0] + right, mark.at[1] + bottom)
+    for seed in SEEDS:
+        burned(file, picture=written.getvalue(), seed=seed, duration_s=10, fps=1, width=size[0], height=size[1])
+        darkest = min(shown.convert("L").crop(place).getextrema()[0] for shown in shots(file))  # type: ignore[type-var]
+        assert darkest > 200, seed  # type: ignore[operator]
 
 
 def test_a_picture_on_its_side_and_a_transparent_one(file: Path) -> None:

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 BLACK, WHITE, GREY = 16, 235, 128
 """Of the limited range that video uses."""
 
+INSET = 0.105
+"""How far a mark lies from the edge, as a share of the shorter side: a storyboard's film ends before 0.078, and what is
+there is seen at most 1.16 times as far in."""
+
 _Box = tuple[float, float, float, float]
 
 
@@ -100,14 +104,15 @@ def _fainter(mask: Image.Image, strength: float) -> Image.Image:
 
 @lru_cache(maxsize=8)
 def mark_of(text: str, width: int, height: int) -> Mark | None:
-    """The mark of a clip of this size: white letters on a soft shadow, in the upper right corner; None for no text.
+    """The mark of a clip of this size: white letters on a soft shadow, at the upper left; None for no text.
 
-    Down there the platforms lay their buttons and words.
+    Down there the platforms lay their buttons and words, and at the right a wide storyboard has its own. So far from
+    the edge neither its film's holes come near, however close the camera goes.
     """
     shown = clean(text)
     side = min(width, height)
     size = max(9, round(side * 0.024))
-    edge, blur = round(side * 0.036), max(1, size // 6)
+    edge, blur = round(side * INSET), max(1, size // 6)
     pad = 3 * blur
     across, down = int(length(shown, SEMIBOLD, size)) + 2 * pad, line_height(SEMIBOLD, size) + 2 * pad
     if not shown or across + edge > width or down + edge > height:
@@ -116,5 +121,5 @@ def mark_of(text: str, width: int, height: int) -> Mark | None:
     pen = ImageDraw.Draw(letters)
     pen.text((pad, pad + rise(SEMIBOLD, size)), shown, font=font(SEMIBOLD, size), fill=255, anchor="ls")
     shadow = letters.filter(ImageFilter.GaussianBlur(blur)).point([min(150, value) for value in range(256)])
-    left, top = width - edge - letters.width + pad, edge - pad
+    left, top = edge - pad, edge - pad
     return Mark(letters.point([round(value * 0.82) for value in range(256)]), shadow, (left - left % 2, top - top % 2))

@@ -87,7 +87,7 @@ def ken_burns(
         width: pixels; an odd side loses one. At least 16.
         height: as `width`.
         seed: chooses the move.
-        mark: a few words for the corner.
+        mark: a few words for the upper left.
 
     Raises:
         FileBroken: `not_a_picture`. NotSupported: `media_extra_missing`.
