@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from hoasi.catalogue import Card, Limits
+from hoasi.catalogue import Card, Limits, takers
 from hoasi.errors import NotSupported, WrongInput
 from hoasi.given import CLEAR_FACE, Input
 from hoasi.messages import say
@@ -90,6 +90,8 @@ def _check_roles(request: Request, card: Card) -> None:
     if pictures > card.references:
         raise NotSupported("too_many_references", model=card.id, count=pictures, limit=card.references)
     for role in roles.keys() - PICTURES:
+        if role == "mask" and role not in card.accepts:
+            raise NotSupported("mask_not_taken", model=card.id, models=takers(role, request.operation))
         if role not in card.accepts:
             raise NotSupported("role_not_supported", model=card.id, role=say(f"role.{role}"))
         if roles[role] > 1:

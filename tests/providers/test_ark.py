@@ -204,7 +204,7 @@ async def test_every_card_is_understood(model: Card, wire: Wire, sandbox: Sandbo
         (FOUR, {"output_format": "png"}, "parameter_not_supported"),
         (PRO, {"output_format": "webp"}, "value_not_supported"),
         (FOUR, {"negative_prompt": "blur"}, "parameter_not_supported"),
-        (FOUR, {"roles": ["mask"]}, "role_not_supported"),
+        (FOUR, {"roles": ["mask"]}, "mask_not_taken"),
     ],
 )
 def test_what_cannot_be_done_is_refused_before_money(model: str, asked: dict[str, Any], key: str) -> None:

@@ -91,7 +91,7 @@ async def test_a_picture_comes_home_free(studio: Studio, sandbox: Sandbox) -> No
 
 async def test_what_nobody_says_is_the_templates(studio: Studio, sandbox: Sandbox) -> None:
     """Without a shape the picture is 1360x768, in 20 steps."""
-    await one(studio, wanted("comfyui", aspect_ratio=None))
+    await one(studio, wanted("comfyui", aspect_ratio=None), job_id=None)
     graph = graphs(sandbox)[0]
     assert (graph["latent"]["inputs"]["width"], graph["latent"]["inputs"]["height"]) == (1360, 768)
     assert graph["sigmas"]["inputs"]["steps"] == 20

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from typer.testing import CliRunner
 from hoasi import Ask, Studio
 from hoasi.cli.app import app
 from hoasi.errors import HoasiError
+from hoasi.ledger import Ledger
 from hoasi.sandbox import Sandbox, serving_in_thread
 from hoasi.workflows import PRESETS
 
@@ -44,8 +46,13 @@ def shelf(workspace: Path) -> Path:
 
 
 def environ(url: str) -> dict[str, str]:
-    keys = {"FAL_KEY": "id-5f3c9a:secret-7d1e2b", "KLING_API_KEY": "api-key-1234567"}
-    return {**keys, "HOASI_COMFYUI_URL": f"{url}/comfyui", "HOASI_COMFYUI_LORA_SHAPE": "chain"}
+    keys = {"FAL_KEY": "id-5f3c9a:secret-7d1e2b", "KLING_API_KEY": "api-key-1234567", "OPENAI_API_KEY": "sk-1234567"}
+    return {
+        **keys,
+        "HOASI_OPENAI_URL": url,
+        "HOASI_COMFYUI_URL": f"{url}/comfyui",
+        "HOASI_COMFYUI_LORA_SHAPE": "chain",
+    }
 
 
 def hoasi(root: Path, url: str, words: str) -> dict[str, Any]:
@@ -78,10 +85,34 @@ def test_only_what_a_mask_shows_is_repainted(shelf: Path, url: str, sandbox: San
     assert again["generations"][0]["state"] == "skipped_existing"
 
 
+MASKED = [
+    ("skin_enhance", ("room.png",), "", "comfyui"),
+    ("outfit_swap", ("room.png", "mask.png"), "", "openai"),
+    ("relight", ("room.png",), "--keep-background --choice neon", "comfyui"),
+]
+
+
+@pytest.mark.parametrize(("preset", "pictures", "more", "maker"), MASKED)
+def test_a_preset_that_changes_a_picture_takes_a_mask(
+    shelf: Path, url: str, sandbox: Sandbox, preset: str, pictures: tuple[str, ...], more: str, maker: str
+) -> None:
+    """It goes to a model that paints inside masks, first of all inputs; the words are the preset's."""
+    words = f"edit {' '.join(pictures)} --preset {preset} {more} --mask mask.png --provider {maker} --no-faces"
+    told = hoasi(shelf, url, words)
+    assert (told["code"], told["generations"][0]["state"]) == (0, "succeeded"), told
+    with closing(Ledger(shelf / ".hoasi" / "ledger.db")) as ledger:
+        (made,) = ledger.get([told["generations"][0]["id"]])
+    assert [item.role for item in made.planned.inputs] == ["mask", *["reference"] * len(pictures)]
+    assert (made.planned.provider, made.planned.operation) == (maker, "edit_image")
+
+
 WRONG = [
     ("edit room.png --prompt x --mask tall.png --provider comfyui", "mask_size", "tall.png"),
-    ("edit room.png --prompt x --mask mask.png --provider fal", "role_not_supported", "mask"),
-    ("edit room.png --preset skin_enhance --mask mask.png", "preset_parameter", "mask"),
+    ("edit room.png --prompt x --mask mask.png --provider fal", "mask_not_taken", "openai: "),
+    ("edit room.png --preset outfit_shot --mask mask.png", "preset_mask", "skin_enhance, relight, outfit_swap"),
+    ("edit room.png --preset ai_stylist --mask mask.png", "preset_mask", "stability: stable-image/edit/inpaint"),
+    ("edit room.png --preset relight --mask mask.png", "video_needs", "keep_background"),
+    ("edit room.png --preset relight --keep-background --mask mask.png --provider fal", "mask_not_taken", "openai: "),
     ("edit room.png --prompt x --provider comfyui --option stepz=3", "option_not_supported", "stepz"),
     ("edit room.png --prompt x --provider comfyui --option stepz", "option_not_said", "stepz"),
     ("edit room.png --prompt x --provider fal --lora an", "parameter_not_supported", "loras"),
@@ -95,7 +126,7 @@ def test_what_does_not_fit_is_refused_unpaid(
     """Exit 2, the field and the fix; nothing was sent."""
     told = hoasi(shelf, url, words)
     assert (told["code"], told["error"]["key"], told["error"]["paid"]) == (2, key, "no"), told
-    assert word in told["error"]["message"]
+    assert word in f"{told['error']['message']} {told['error']['fix']}"
     assert told["error"]["fix"]
     assert sandbox.stats()["requests"] == []
 

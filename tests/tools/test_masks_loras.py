@@ -137,15 +137,15 @@ async def test_a_result_of_ours_is_a_mask_and_somebody_who_takes_one_is_found(
 
 
 UNFIT: list[tuple[dict[str, Any], str, tuple[str, ...]]] = [
-    ({"provider": "fal"}, "role_not_supported", ("mặt nạ",)),
-    ({"model": "comfyui/flux-dev/image-to-image"}, "role_not_supported", ("mặt nạ",)),
+    ({"provider": "fal"}, "mask_not_taken", ("mặt nạ",)),
+    ({"model": "comfyui/flux-dev/image-to-image"}, "mask_not_taken", ("mặt nạ",)),
     ({"provider": "stability", "mask": "narrow.png"}, "mask_size", ("narrow.png", "300x192", "320x192")),
     ({"provider": "comfyui", "mask": "narrow.png"}, "mask_size", ("narrow.png", "300x192", "320x192")),
     ({"mask": "narrow.png"}, "mask_size", ("narrow.png", "300x192", "320x192")),
     ({"provider": "openai", "mask": "mask.jpg"}, "mask_kind", ("mask.jpg", "PNG")),
     ({"mask": "nothing.png"}, "reference_missing", ("nothing.png",)),
     ({"mask": "../mask.png"}, "path_outside", ()),
-    ({"prompt": None, "preset": "skin_enhance"}, "preset_parameter", ("mask",)),
+    ({"prompt": None, "preset": "outfit_shot"}, "preset_mask", ("mask", "outfit_swap", "stability")),
     ({"provider": "comfyui", "options": {"stepz": 3}}, "option_not_supported", ("stepz", "inpaint", "denoise")),
     ({"provider": "comfyui", "options": {"steps": 0}}, "value_not_supported", ("steps", "1..200")),
 ]

@@ -211,6 +211,14 @@ def load(provider: str) -> Catalogue:
     return Catalogue.model_validate({**raw, "provider": provider, "defaults": defaults, "cards": cards})
 
 
+def takers(role: str, operation: str) -> str:
+    """The models that take an input of that role for this operation, for a sentence."""
+    found = [
+        c for c in every_card() if role in c.accepts and operation in c.operations and not (c.retired or c.is_unseen)
+    ]
+    return ", ".join(f"{card.provider}: {card.id}" for card in found) or "-"
+
+
 def every_card() -> tuple[Card, ...]:
     """Cards of all providers, in the order of the providers."""
     return tuple(card for provider in PROVIDERS for card in load(provider).cards)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from hoasi.catalogue import takers
 from hoasi.errors import WrongInput
 from hoasi.workflows._editing import Editing
 from hoasi.workflows._workflow import Workflow
@@ -70,6 +71,11 @@ def editing(preset: str | None, given: Mapping[str, Any]) -> Editing:
         raise WrongInput("preset_unknown", preset=preset, presets=", ".join(PRESETS))
     kind = EditImage if preset is None else PRESETS[preset]
     if surplus := sorted(given.keys() - kind.model_fields.keys() - ({"choices"} if kind.chooses else set())):
+        if surplus[0] == "mask":
+            kinds = [name for name, kind in PRESETS.items() if "mask" in kind.model_fields]
+            raise WrongInput(
+                "preset_mask", preset=preset, presets=", ".join(kinds), models=takers("mask", "edit_image")
+            )
         takes = ", ".join(name for name in kind.model_fields if name not in Workflow.model_fields)
         raise WrongInput("preset_parameter", preset=preset or "prompt", parameter=surplus[0], allowed=takes)
     return kind.model_validate(_chosen(kind, given))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from hoasi.errors import WrongInput
+from hoasi.given import Given
 from hoasi.record import Operation, OptionValue
 from hoasi.records import Request
 from hoasi.workflows._workflow import Workflow, words
@@ -60,6 +61,11 @@ class Editing(Workflow):
         }
         options = {**more.pop("options", {}), **self.options}
         return self._request(operation, prompt, **{**usual, **more, "options": options})
+
+
+def masked(mask: str | None) -> tuple[Given, ...]:
+    """The input of that role; none where no mask is given."""
+    return () if mask is None else (Given(role="mask", written=mask),)
 
 
 def chosen(option: str, value: str, table: dict[str, str]) -> str:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from hoasi.given import Given
 from hoasi.records import Request
-from hoasi.workflows._editing import Editing
+from hoasi.workflows._editing import Editing, masked
 
 
 class EditImage(Editing):
@@ -25,5 +24,4 @@ class EditImage(Editing):
 
     def requests(self) -> tuple[Request, ...]:
         """The one edit."""
-        mask = () if self.mask is None else (Given(role="mask", written=self.mask),)
-        return (self._edit(self.prompt, avatar=self.avatar, inputs=mask),)
+        return (self._edit(self.prompt, avatar=self.avatar, inputs=masked(self.mask)),)

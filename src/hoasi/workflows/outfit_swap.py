@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from hoasi.records import Request
-from hoasi.workflows._editing import Editing, chosen
+from hoasi.workflows._editing import Editing, chosen, masked
 from hoasi.workflows._workflow import words
 
 
@@ -17,9 +17,11 @@ class OutfitSwap(Editing):
 
     garment: str = "full"
     """What of the second picture is put on: upper, lower or full."""
+    mask: str | None = None
+    """A picture of the shape of the first: only what is white in it, or transparent, is painted anew."""
 
     def requests(self) -> tuple[Request, ...]:
         """The one edit."""
         table = words("outfit_swap")
         kind = chosen("garment", self.garment, table["types"])
-        return (self._edit(table["template"].format(type=kind)),)
+        return (self._edit(table["template"].format(type=kind), inputs=masked(self.mask)),)

@@ -10,7 +10,7 @@ from hoasi.messages import say
 from hoasi.options import shown
 from hoasi.records import Request
 from hoasi.sources.prompt import clean
-from hoasi.workflows._editing import Editing, chosen
+from hoasi.workflows._editing import Editing, chosen, masked
 from hoasi.workflows._workflow import said, words
 
 FULL = 100.0
@@ -33,6 +33,9 @@ class Relight(Editing):
     intensity: float | None = None
     """0 to 100, of the light from a direction; 100 unless told otherwise."""
     keep_background: bool = False
+    mask: str | None = None
+    """A picture of the shape of the first: only what is white in it, or transparent, has another light. Only with
+    `keep_background`, as an edit by words: no model of light takes one."""
     prompt: str = ""
     """A wish besides, such as what stands behind the subject."""
 
@@ -55,6 +58,8 @@ class Relight(Editing):
         """The one picture."""
         if self.intensity is not None and not 0 <= self.intensity <= FULL:
             raise WrongInput("edit_value", parameter="intensity", value=f"{self.intensity:g}", allowed="0-100")
+        if self.mask is not None and not self.keep_background:
+            raise WrongInput("video_needs", name="mask", other="keep_background")
         return (self._kept() if self.keep_background else self._replaced(),)
 
     def _replaced(self) -> Request:
@@ -100,6 +105,8 @@ class Relight(Editing):
         table = words("relight")
         light = chosen("lighting", self.lighting, {**table["lights"], **table["lights_kept"]})
         more = said(light_source_direction=self.direction, light_source_strength=self.intensity)
+        if self.mask is not None:
+            return self._edit(self._in_words(light, table), inputs=masked(self.mask))
         way = Way(operation="edit_image", prompt=self._in_words(light, table), options={})
         return self._edit(
             self._wish,

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from hoasi.errors import WrongInput
 from hoasi.records import Request
-from hoasi.workflows._editing import Editing
+from hoasi.workflows._editing import Editing, masked
 from hoasi.workflows._workflow import words
 
 
@@ -22,11 +22,14 @@ class SkinEnhance(Editing):
     chooses: ClassVar[str] = "intensity"
 
     intensity: str | float = "natural"
+    mask: str | None = None
+    """A picture of the shape of the portrait: only what is white in it, or transparent, is painted anew."""
 
     def requests(self) -> tuple[Request, ...]:
         """The one edit."""
         template = words("skin_enhance")["template"]
-        return (self._edit(template.format(intensity=", ".join(blended(self.intensity)))),)
+        prompt = template.format(intensity=", ".join(blended(self.intensity)))
+        return (self._edit(prompt, inputs=masked(self.mask)),)
 
 
 def blended(intensity: str | float) -> list[str]:
