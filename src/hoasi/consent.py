@@ -15,11 +15,13 @@ from typing import Annotated, Any, Literal
 import tomlkit
 from pydantic import AfterValidator, BeforeValidator, TypeAdapter, ValidationError
 
+from hoasi import catalogue
 from hoasi.errors import ConsentMissing, FileBroken
 from hoasi.files import held, replace_file
 from hoasi.given import Input, Root
 from hoasi.messages import say
 from hoasi.record import Record, Scope
+from hoasi.records import Planned
 from hoasi.settings import Settings
 
 Standing = Literal["granted", "missing", "revoked", "refused_minor", "expired"]
@@ -142,6 +144,13 @@ def roots(item: Input, scope: Scope) -> tuple[Root, ...]:
         return tuple(dict.fromkeys((*item.roots, *again)))
     is_faceless = item.faces == 0 or item.medium == "audio" or item.generation_id or item.promise or not item.path
     return () if is_faceless else (own(item, scope),)
+
+
+def behind(planned: Planned) -> tuple[Root, ...]:
+    """The permissions that a result rests on: its inputs'; none where it shows nothing of them, as a storyboard."""
+    if planned.model in catalogue.blind():
+        return ()
+    return tuple(dict.fromkeys(root for item in planned.inputs for root in roots(item, planned.scope)))
 
 
 def shown(items: Iterable[Input], scope: Scope) -> dict[Root, bool]:

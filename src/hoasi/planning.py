@@ -21,7 +21,7 @@ from hoasi.pricing import price_of
 from hoasi.record import Record
 from hoasi.records import Planned, Request
 from hoasi.requirements import PICTURES, SEEDS, check, faces, marked, spelled, unnamed
-from hoasi.shapes import fitting, nearest, size
+from hoasi.shapes import fitting, nearest, size, told_shape
 
 CAPS_S = {"image": 300.0, "video": 600.0}
 """How long a generation is followed unless its card says otherwise."""
@@ -204,7 +204,7 @@ def _preferred(request: Request, card: Card) -> Request:
 
 def _lost(request: Request, card: Card) -> tuple[str, ...]:
     """Given parameters that the model does not take and that do no harm."""
-    notes = _shape_told(request, card)
+    notes = told_shape(request, card)
     if request.prefers.get("negative_prompt") and request.negative_prompt is None:
         notes.append(say("note.visual.negative_not_sent", model=card.id, words=request.prefers["negative_prompt"]))
     if request.seed is not None and "seed" not in card.accepts:
@@ -214,15 +214,6 @@ def _lost(request: Request, card: Card) -> tuple[str, ...]:
     if "lora_file" in request.look and "look" not in card.accepts:
         notes.append(say("note.style.lora_not_sent", model=card.id, style=request.style))
     return tuple(notes)
-
-
-def _shape_told(request: Request, card: Card) -> list[str]:
-    """What became of the shape that it would rather have."""
-    if not request.shape_from:
-        return []
-    wished, got = request.prefers.get("aspect_ratio"), request.aspect_ratio
-    key = "not_told" if got is None else "taken" if got == wished else "nearest"
-    return [say(f"note.job_shape.{key}", model=card.id, ratio=wished, got=got, file=request.shape_from)]
 
 
 def _chunks(request: Request, card: Card, inputs: Sequence[Input]) -> list[int]:

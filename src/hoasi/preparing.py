@@ -11,7 +11,7 @@ from typing import Protocol
 from hoasi import catalogue, choosing, gates, paths, shaping, sources, wearing
 from hoasi.ask import Ask
 from hoasi.choosing import AUTO, DEFAULT_PROVIDER
-from hoasi.consent import roots
+from hoasi.consent import behind
 from hoasi.errors import PathRefused, WrongInput
 from hoasi.given import Given, Input
 from hoasi.messages import say
@@ -108,7 +108,6 @@ def _otherwise_promised(
 
 
 def _promised(given: Given, source: Planned) -> Input:
-    kept = dict.fromkeys(root for item in source.inputs for root in roots(item, source.scope))
     return Input(
         written=source.stems[0],
         path="",
@@ -120,7 +119,7 @@ def _promised(given: Given, source: Planned) -> Input:
         role=given.role,
         medium=given.medium,
         promise=source.fingerprint,
-        roots=tuple(kept),
+        roots=behind(source),
     )
 
 

@@ -104,8 +104,7 @@ class Reader:
         if made is None:
             return item
         source = made if made.copy_of is None or self._ledger is None else self._ledger.get([made.copy_of])[0]
-        roots = [root for past in source.planned.inputs for root in consent.roots(past, source.planned.scope)]
-        facts = {"generation_id": source.id, "roots": tuple(dict.fromkeys(roots)), "remote": _remote(source, item)}
+        facts = {"generation_id": source.id, "roots": consent.behind(source.planned), "remote": _remote(source, item)}
         return item.model_copy(update=facts)
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 from hoasi.catalogue import Card, Sizes
 from hoasi.errors import NotSupported, WrongInput
+from hoasi.messages import say
+from hoasi.records import Request
 
 LEAST_SIDE, MOST_SIDE = 64, 4096
 """Sides, in pixels, of what results are cut and scaled to."""
@@ -71,6 +73,15 @@ def fitting(ratio: str, card: Card) -> str | None:
     near = min(card.sizes.ratios, key=lambda r: abs(math.log(_quotient(r) / quotient)), default=ratio)
     is_free = card.sizes.kind == "image_size" or math.isclose(_quotient(near), quotient)
     return ratio if is_free else near
+
+
+def told_shape(request: Request, card: Card) -> list[str]:
+    """What became of the shape that it would rather have."""
+    if not request.shape_from:
+        return []
+    wished, got = request.prefers.get("aspect_ratio"), request.aspect_ratio
+    key = "not_told" if got is None else "taken" if got == wished else "nearest"
+    return [say(f"note.job_shape.{key}", model=card.id, ratio=wished, got=got, file=request.shape_from)]
 
 
 def _quotient(ratio: str) -> float:

@@ -12,7 +12,9 @@ from PIL import Image
 
 from calls import OpenStudio, fault, one, person
 from hoasi.errors import ConsentMissing
+from hoasi.given import Given
 from hoasi.messages import explain
+from hoasi.records import Request
 from hoasi.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -153,6 +155,30 @@ async def test_the_local_provider_needs_none(face: Path, open_studio: OpenStudio
         reply = await studio.generate(one(provider="local", references=(FACE,)))
     assert reply.generations[0].state == "succeeded"
     assert records(workspace) == []
+
+
+async def test_a_storyboard_shows_nobody_of_its_references(
+    face: Path, open_studio: OpenStudio, sandbox: Sandbox, workspace: Path
+) -> None:
+    """It is drawn from words alone: when it leaves, nobody in a reference is asked, alone or in one call. A preview
+    that holds their pixels asks as before."""
+    async with open_studio() as studio:
+        sketch = (await studio.generate(one(provider="local", references=(FACE,)))).generations[0]
+        shown = Request(operation="image_to_video", prompt="fog", inputs=(first_frame(sketch.id),), provider="fal")
+        assert await studio.missing_consent(one(None, requests=(shown,))) == []
+        drawn = Request(prompt="a balcony", references=(FACE,), provider="local")
+        moved = Request(operation="image_to_video", prompt="fog", inputs=(first_frame(of=0),), provider="fal")
+        assert await studio.missing_consent(one(None, requests=(drawn, moved))) == []
+        filmed = Request(operation="image_to_video", prompt="", inputs=(first_frame(FACE),), provider="local")
+        longer = Given(role="video", of=0)
+        more = Request(operation="extend_video", prompt="", inputs=(longer,), provider="fal")
+        (missing,) = await studio.missing_consent(one(None, requests=(filmed, more)))
+    assert missing.root.written == FACE
+    assert sandbox.stats()["requests"] == []
+
+
+def first_frame(written: str = "", of: int | None = None) -> Given:
+    return Given(role="first_frame", written=written, of=of)
 
 
 async def test_a_reference_is_uploaded_once_a_job(

@@ -137,7 +137,7 @@ async def test_a_result_is_not_swapped_on_the_word_for_a_reference(
     record(workspace, faces[0], words=WORDS)
     record(workspace, faces[1], words=WORDS, scope="swap")
     async with open_studio() as studio:
-        drawn = (await studio.generate(one(provider="local", references=(faces[0],)))).generations[0]
+        drawn = (await studio.generate(one(references=(faces[0],)))).generations[0]
         (item,) = await studio._reader(is_dry=False)([Given(role="source", written=drawn.id)], look="not")
     assert {(root.written, root.scope) for root in consent.roots(item, "reference")} == {(faces[0], "reference")}
     lacking = consent.lacking([item], "job-1", "swap", studio.settings)

@@ -145,6 +145,8 @@ class Card(Record):
     max_pixels_together: int | None = None
     """Pixels of all pictures of one call together, where only so many come back."""
     max_prompt: int | None = None
+    shows_inputs: bool = True
+    """False: nothing of the pictures that it is given is in its results."""
     is_unseen: bool = False
     """It stands for models that nobody has looked at: only what was asked for is sent."""
     resolutions: tuple[str, ...] = ()
@@ -209,6 +211,12 @@ def load(provider: str) -> Catalogue:
     cards = [{"provider": provider, **common, **card} for card in raw["cards"]]
     defaults = {name: (ids,) if isinstance(ids, str) else ids for name, ids in raw["defaults"].items()}
     return Catalogue.model_validate({**raw, "provider": provider, "defaults": defaults, "cards": cards})
+
+
+@cache
+def blind() -> frozenset[str]:
+    """The models in whose results nothing is of the pictures that they are given."""
+    return frozenset(card.id for card in every_card() if not card.shows_inputs)
 
 
 def takers(role: str, operation: str) -> str:
