@@ -31,6 +31,7 @@ from hoasi.providers.comfyui import Comfyui
 from hoasi.providers.comfyui_work import prompt_id
 from hoasi.records import State
 from hoasi.sandbox import Fault, Sandbox, comfyui, serving
+from hoasi.sandbox.comfyui_files import File
 from hoasi.sandbox.comfyui_run import Interrupted, Run
 from hoasi.shop import origins_of
 from hoasi.street import Reply, Street
@@ -321,7 +322,6 @@ def test_messages_are_told_apart(message: dict[str, Any], seen: Pending | Ready 
         (fault("status", "completed_error", value="torch.OutOfMemoryError: no room"), "failed", "comfy_memory"),
         (fault("status", "interrupted"), "cancelled", "comfy_interrupted"),
         (fault("status", "vanished"), "failed", "comfy_lost"),
-        (fault("status", "vanished", value="saved"), "failed", "comfy_lost"),
     ],
     ids=lambda v: f"{v.kind}-{v.value}" if isinstance(v, Fault) else "",
 )
@@ -333,6 +333,33 @@ async def test_each_end_is_called_by_its_name(
     made = await one(studio, wanted("comfyui"))
     assert made.error is not None
     assert (made.state, made.error.key, made.paid) == (state, key, "no")
+    assert (await one(studio, wanted("comfyui"))).state == "succeeded"
+
+
+@pytest.mark.parametrize("count", [1, 5])
+async def test_what_was_saved_outlives_a_restart(count: int, studio: Studio, sandbox: Sandbox, quick: object) -> None:
+    """Queue and history are empty, the files lie in the work's own folder: they are fetched, nothing is made anew."""
+    sandbox.faults.add(fault("status", "vanished", value="saved"))
+    made = await one(studio, wanted("comfyui", num_images=count))
+    assert sandbox.comfyui.history == {}
+    assert (made.state, made.paid, len(made.outputs), made.error) == ("succeeded", "no", count, None)
+    assert (await one(studio, wanted("comfyui", num_images=count))).state == "skipped_existing"
+    assert sandbox.stats()["submissions"] == 1
+
+
+async def test_half_a_file_is_no_picture(studio: Studio, sandbox: Sandbox, quick: object) -> None:
+    """The server died while it wrote: what is cut off is not taken for a picture, and the work is lost."""
+    load = File.load
+
+    async def cut(self: File, easel: Any, form: Any = None) -> bytes:
+        return (await load(self, easel, form))[:-20]
+
+    sandbox.faults.add(fault("status", "vanished", value="saved"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(File, "load", cut)
+        made = await one(studio, wanted("comfyui"))
+    assert made.error is not None
+    assert (made.state, made.error.key, made.paid) == ("failed", "comfy_lost", "no")
     assert (await one(studio, wanted("comfyui"))).state == "succeeded"
 
 

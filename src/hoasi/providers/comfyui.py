@@ -1,8 +1,9 @@
 """Translator for a ComfyUI server of one's own (0.3.64, wire read and driven 2026-11-21; newer ones from their notes).
 
 The work's id is ours: it follows from the order's id, which is in the ledger before the POST. So a lost reply is looked
-up in queue and history; the server itself does not see that an id comes twice. What is in neither is lost: it was
-restarted. Nothing here costs money. A proxy before the server may want headers: `HOASI_COMFYUI_HEADERS`.
+up in queue and history; the server itself does not see that an id comes twice. What is in neither is lost, for it was
+restarted, unless its pictures had been saved: they lie in a folder of their own. Nothing here costs money. A proxy
+before the server may want headers: `HOASI_COMFYUI_HEADERS`.
 """
 
 from __future__ import annotations
@@ -28,8 +29,6 @@ from hoasi.results import Output
 
 if TYPE_CHECKING:
     from hoasi.wire import Wire
-
-FOLDER = "hoasi"  # below the server's input and output folders
 
 
 class Comfyui:
@@ -72,7 +71,7 @@ class Comfyui:
         """
         work = at_server.prompt_id(order)
         files = {str(sent.item.role): sent.url for sent in order.sent}
-        make = partial(orders.made, order.planned, files, wire.told, f"{FOLDER}/{work}/picture")
+        make = partial(orders.made, order.planned, files, wire.told, at_server.prefix(work))
         graph = (await self._tables.fitted(wire, make)).graph
         reply = await wire.pay(wire.url("", "prompt"), json={"prompt": graph, "prompt_id": work, "client_id": work})
         if not reply.is_ok:
@@ -80,14 +79,16 @@ class Comfyui:
             raise refusals.refused(reply)
         if not isinstance(reply.fields.get("prompt_id"), str):
             raise PaymentUnknown("reply_unclear", provider=self.name, status=reply.status)
-        return at_server.handle(reply.fields["prompt_id"], work, refusals.faults(reply))
+        count = order.planned.request.num_images
+        return at_server.handle(reply.fields["prompt_id"], work, refusals.faults(reply), count)
 
     async def find(self, wire: Wire, order: Order) -> Handle | None:
         """The receipt of a submission whose reply was lost; None: it is not there."""
-        return await at_server.found(wire, at_server.prompt_id(order), self._tables.table(wire))
+        work, count = at_server.prompt_id(order), order.planned.request.num_images
+        return await at_server.found(wire, work, self._tables.table(wire), count)
 
     async def poll(self, wire: Wire, receipt: dict[str, Any]) -> Pending | Ready:
-        """History, then the queue, then history again: it may have ended in between.
+        """History, then the queue, then history again: it may have ended in between. Then what it saved, if anything.
 
         What was refused in part is taken back, for as long as it is there; it has ended when it is not.
         """
@@ -98,7 +99,7 @@ class Comfyui:
             return Ready()
         if seen := replies.place(await at_server.queue(wire), work):
             return seen
-        if await at_server.history(wire, work):
+        if await at_server.history(wire, work) or await at_server.saved(wire, work, 1):
             return Ready()
         raise ProviderRefused("comfy_lost", provider=self.name)
 
@@ -113,7 +114,8 @@ class Comfyui:
             raise refusals.of_nodes(receipt["refused"])
         entry = await at_server.history(wire, receipt["prompt_id"])
         if not entry:
-            raise ProviderRefused("comfy_lost", provider=self.name)
+            kept = await at_server.saved(wire, receipt["prompt_id"], receipt.get("count", at_server.USUAL))
+            return Done(tuple(Output(data=data) for data in at_server.must_be_some(kept)))
         if lost := refusals.dropped(
             entry.get("prompt"), self._tables.table(wire)
         ):  # a receipt given by hand does not say so
@@ -131,7 +133,7 @@ class Comfyui:
         """Into the input folder, named by the bytes; what it is called there is what the server says."""
         kind = item.media_type.rpartition("/")[2]
         name = f"{hashlib.sha256(content).hexdigest()[:24]}.{kind}"
-        form = {"type": "input", "subfolder": FOLDER, "overwrite": "true"}
+        form = {"type": "input", "subfolder": at_server.FOLDER, "overwrite": "true"}
         files = [("image", (name, content, item.media_type))]
         return replies.stored(await wire.call("POST", wire.url("", "upload/image"), form=form, files=files))
 

@@ -6,10 +6,13 @@ what is wrong (`refused`), so that whatever becomes of the rest is never taken f
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 from uuid import NAMESPACE_URL, uuid5
 
 from hoasi.comfy.nodes import NodeTable
+from hoasi.errors import ProviderRefused
 from hoasi.providers import comfyui_refusals as refusals
 from hoasi.providers import comfyui_replies as replies
 from hoasi.providers._outcomes import Handle, Order
@@ -18,14 +21,30 @@ if TYPE_CHECKING:
     from hoasi.wire import Wire
 
 
+FOLDER, STEM = "hoasi", "picture"
+"""Below the server's input and output folders, and there in a work's own."""
+USUAL = 4
+"""So many pictures are looked for where a receipt does not say how many there are."""
+NOT_FOUND = 404
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_END = b"IEND\xaeB`\x82"
+"""How a PNG ends that was written to its end."""
+
+
 def prompt_id(order: Order) -> str:
     """A lower-case UUID that is the same whenever this purchase is sent (newer servers take no other form)."""
     return str(uuid5(NAMESPACE_URL, f"hoasi:{order.id}"))
 
 
-def handle(work: str, client_id: str, refused: dict[str, Any]) -> Handle:
-    """The receipt; `refused`: what is wrong with the nodes that were left out, empty where none was."""
-    return Handle({"prompt_id": work, "client_id": client_id, **({"refused": refused} if refused else {})})
+def prefix(work: str) -> str:
+    """How the pictures of a work are called at the server: in a folder of their own, numbered from 1."""
+    return f"{FOLDER}/{work}/{STEM}"
+
+
+def handle(work: str, client_id: str, refused: dict[str, Any], count: int) -> Handle:
+    """The receipt of `count` pictures; `refused`: what is wrong with nodes that were left out, empty where none was."""
+    more = {"refused": refused} if refused else {}
+    return Handle({"prompt_id": work, "client_id": client_id, "count": count, **more})
 
 
 async def history(wire: Wire, work: str) -> dict[str, Any]:
@@ -39,11 +58,38 @@ async def queue(wire: Wire) -> dict[str, Any]:
     return replies.told(await wire.call("GET", wire.url("", "queue")))
 
 
-async def found(wire: Wire, work: str, nodes: NodeTable) -> Handle | None:
+async def found(wire: Wire, work: str, nodes: NodeTable, count: int) -> Handle | None:
     """Its receipt, had the reply to it been lost; None: the server does not know it. `nodes`: what the server has."""
     entry = await history(wire, work)
     row = entry.get("prompt") if entry else replies.row(await queue(wire), work)
-    return handle(work, work, refusals.dropped(row, nodes)) if entry or row else None
+    return handle(work, work, refusals.dropped(row, nodes), count) if entry or row else None
+
+
+async def saved(wire: Wire, work: str, most: int) -> list[bytes]:
+    """Whole pictures of a work that the server forgot: files outlive its restart, and nothing else is called so.
+
+    None where the template does not let its pictures be called.
+    """
+    if not _UUID.fullmatch(work):
+        return []
+    named = [
+        {"filename": f"{STEM}_{k:05}_.png", "subfolder": f"{FOLDER}/{work}", "type": "output"}
+        for k in range(1, most + 1)
+    ]
+    found = [await wire.call("GET", wire.url("", f"view?{urlencode(name)}")) for name in named]
+    there = [replies.must(reply).body for reply in found if reply.status != NOT_FOUND]
+    return [data for data in there if data.endswith(_END)]
+
+
+def must_be_some(pictures: list[bytes]) -> list[bytes]:
+    """The same.
+
+    Raises:
+        ProviderRefused: there are none: the work is lost.
+    """
+    if not pictures:
+        raise ProviderRefused("comfy_lost", provider="comfyui")
+    return pictures
 
 
 async def taken_back(wire: Wire, work: str) -> bool:
