@@ -82,6 +82,21 @@ def test_a_clients_file_starts_the_server(path: Path, tmp_path: Path) -> None:
     assert _served([*words[:-1], str(tmp_path)]) == {"--workspace": tmp_path}
 
 
+def test_every_field_of_the_plugin_has_its_form() -> None:
+    """Claude's own validator is too large to be asked each time, and skillsaw passes over the form of some fields."""
+    text = {"name", "version", "description", "license"}
+    plugin = read(".claude-plugin/plugin.json")
+    assert set(plugin) == {*text, "author", "keywords", "mcpServers"}
+    assert all(isinstance(plugin[name], str) and plugin[name] for name in text)
+    assert set(plugin["author"]) == {"name"}
+    assert all(isinstance(word, str) for word in plugin["keywords"])
+    assert isinstance(plugin["keywords"], list)
+    (server,) = plugin["mcpServers"].values()
+    kinds = {"type": str, "command": str, "args": list, "timeout": int}
+    assert {name: type(value) for name, value in server.items()} == kinds
+    assert server["type"] == "stdio"
+
+
 def test_the_plugin_starts_the_server_from_its_own_folder() -> None:
     """The plugin needs no published package: uvx runs the tree that holds it."""
     program, *words = started({"mcpServers": read(".claude-plugin/plugin.json")["mcpServers"]})
