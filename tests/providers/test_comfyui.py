@@ -28,7 +28,7 @@ from hoasi.providers import comfyui_refusals as refusals
 from hoasi.providers import comfyui_replies as replies
 from hoasi.providers._outcomes import Order, Pending, Ready
 from hoasi.providers.comfyui import Comfyui
-from hoasi.providers.comfyui_work import prompt_id
+from hoasi.providers.comfyui_work import MOST, prompt_id
 from hoasi.records import State
 from hoasi.sandbox import Fault, Sandbox, comfyui, serving
 from hoasi.sandbox.comfyui_files import File
@@ -336,7 +336,7 @@ async def test_each_end_is_called_by_its_name(
     assert (await one(studio, wanted("comfyui"))).state == "succeeded"
 
 
-@pytest.mark.parametrize("count", [1, 5])
+@pytest.mark.parametrize("count", [1, 4])
 async def test_what_was_saved_outlives_a_restart(count: int, studio: Studio, sandbox: Sandbox, quick: object) -> None:
     """Queue and history are empty, the files lie in the work's own folder: they are fetched, nothing is made anew."""
     sandbox.faults.add(fault("status", "vanished", value="saved"))
@@ -345,6 +345,11 @@ async def test_what_was_saved_outlives_a_restart(count: int, studio: Studio, san
     assert (made.state, made.paid, len(made.outputs), made.error) == ("succeeded", "no", count, None)
     assert (await one(studio, wanted("comfyui", num_images=count))).state == "skipped_existing"
     assert sandbox.stats()["submissions"] == 1
+
+
+def test_as_many_are_looked_for_as_a_call_makes() -> None:
+    """The cards say how many pictures one run brings."""
+    assert {card.max_images for card in load("comfyui").cards} <= {*range(1, MOST + 1)}
 
 
 async def test_half_a_file_is_no_picture(studio: Studio, sandbox: Sandbox, quick: object) -> None:

@@ -79,13 +79,11 @@ class Comfyui:
             raise refusals.refused(reply)
         if not isinstance(reply.fields.get("prompt_id"), str):
             raise PaymentUnknown("reply_unclear", provider=self.name, status=reply.status)
-        count = order.planned.request.num_images
-        return at_server.handle(reply.fields["prompt_id"], work, refusals.faults(reply), count)
+        return at_server.handle(reply.fields["prompt_id"], work, refusals.faults(reply))
 
     async def find(self, wire: Wire, order: Order) -> Handle | None:
         """The receipt of a submission whose reply was lost; None: it is not there."""
-        work, count = at_server.prompt_id(order), order.planned.request.num_images
-        return await at_server.found(wire, work, self._tables.table(wire), count)
+        return await at_server.found(wire, at_server.prompt_id(order), self._tables.table(wire))
 
     async def poll(self, wire: Wire, receipt: dict[str, Any]) -> Pending | Ready:
         """History, then the queue, then history again: it may have ended in between. Then what it saved, if anything.
@@ -114,7 +112,7 @@ class Comfyui:
             raise refusals.of_nodes(receipt["refused"])
         entry = await at_server.history(wire, receipt["prompt_id"])
         if not entry:
-            kept = await at_server.saved(wire, receipt["prompt_id"], receipt.get("count", at_server.USUAL))
+            kept = await at_server.saved(wire, receipt["prompt_id"], at_server.MOST)
             return Done(tuple(Output(data=data) for data in at_server.must_be_some(kept)))
         if lost := refusals.dropped(
             entry.get("prompt"), self._tables.table(wire)

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 FOLDER, STEM = "hoasi", "picture"
 """Below the server's input and output folders, and there in a work's own."""
-USUAL = 4
-"""So many pictures are looked for where a receipt does not say how many there are."""
+MOST = 4
+"""Pictures that a call makes, as the cards have it."""
 NOT_FOUND = 404
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _END = b"IEND\xaeB`\x82"
@@ -41,10 +41,9 @@ def prefix(work: str) -> str:
     return f"{FOLDER}/{work}/{STEM}"
 
 
-def handle(work: str, client_id: str, refused: dict[str, Any], count: int) -> Handle:
-    """The receipt of `count` pictures; `refused`: what is wrong with nodes that were left out, empty where none was."""
-    more = {"refused": refused} if refused else {}
-    return Handle({"prompt_id": work, "client_id": client_id, "count": count, **more})
+def handle(work: str, client_id: str, refused: dict[str, Any]) -> Handle:
+    """The receipt; `refused`: what is wrong with the nodes that were left out, empty where none was."""
+    return Handle({"prompt_id": work, "client_id": client_id, **({"refused": refused} if refused else {})})
 
 
 async def history(wire: Wire, work: str) -> dict[str, Any]:
@@ -58,11 +57,11 @@ async def queue(wire: Wire) -> dict[str, Any]:
     return replies.told(await wire.call("GET", wire.url("", "queue")))
 
 
-async def found(wire: Wire, work: str, nodes: NodeTable, count: int) -> Handle | None:
+async def found(wire: Wire, work: str, nodes: NodeTable) -> Handle | None:
     """Its receipt, had the reply to it been lost; None: the server does not know it. `nodes`: what the server has."""
     entry = await history(wire, work)
     row = entry.get("prompt") if entry else replies.row(await queue(wire), work)
-    return handle(work, work, refusals.dropped(row, nodes), count) if entry or row else None
+    return handle(work, work, refusals.dropped(row, nodes)) if entry or row else None
 
 
 async def saved(wire: Wire, work: str, most: int) -> list[bytes]:
