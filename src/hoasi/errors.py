@@ -9,6 +9,7 @@ HoasiError
 |   |-- BudgetExceeded    raise the limit or ask for less
 |   |-- PathRefused       use a path inside the workspace
 |   `-- NotFound          no such generation, job, model or file
+|-- NotReady              nothing happened yet; make the same call again
 |-- GenerationFailed      one generation ended without its result (CLI exit 1)
 |   |-- ProviderRefused   the provider said no to this input
 |   |-- KeyRejected       the key is wrong, lacks a right, or the balance is empty
@@ -104,6 +105,12 @@ class PathRefused(WrongInput):
 
 class NotFound(WrongInput):
     """No such generation, job, model or file."""
+
+
+class NotReady(HoasiError):
+    """The caller could not wait until everything was read; nothing was sent, and the same call goes on from there."""
+
+    retry = "safe"
 
 
 class GenerationFailed(HoasiError):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -155,15 +155,20 @@ def _blank(given: Given, sha256: str) -> Input:
 
 def _looked(path: Path, item: Input, look: Look) -> dict[str, Any]:
     """How many faces there are, and perhaps where; nothing where nobody can look (in a worker thread)."""
-    from hoasi.media import face
-
     try:
         if item.medium == "video":
             return {"faces": _in_clip(path, item.sha256)}
-        seen = face.detect(path)
-        return {"faces": len(seen), **(_boxes(path) if look == "where" else {})}
+        return {**_in_picture(path, item.sha256, look)}
     except NotSupported:  # the optional parts are not installed: then every picture asks for a permission
         return {}
+
+
+@lru_cache(maxsize=256)
+def _in_picture(path: Path, sha256: str, look: Look) -> Mapping[str, Any]:  # noqa: ARG001 - 2026-11-28, as below
+    from hoasi.media import face
+
+    seen = face.detect(path)
+    return {"faces": len(seen), **(_boxes(path) if look == "where" else {})}
 
 
 @lru_cache(maxsize=256)

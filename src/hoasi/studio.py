@@ -19,7 +19,7 @@ from hoasi.ledger import Ledger
 from hoasi.messages import speak
 from hoasi.past import Past
 from hoasi.preparing import ReadInputs, prepare
-from hoasi.reading import Known, Look, Reader, ReadFile
+from hoasi.reading import Known, Look, Reader
 from hoasi.record import Medium
 from hoasi.records import Batch, Generation, Plan, State
 
@@ -91,65 +91,65 @@ class Studio:
         """
         return await prepare(ask, self.settings, self._reader(is_dry=True))
 
-    async def preview(self, ask: Ask) -> Reply:
-        """The plan as a reply: file names, prices, warnings. Costs nothing."""
-        return replies.preview(await self.plan(ask), self.settings.workspace)
+    async def read(self, ask: Ask, known: Known | None = None) -> Plan:
+        """As `plan`, with everything read; what stands in `known` is not fetched again, what is read is put there."""
+        return await prepare(ask, self.settings, self._reader(is_dry=False, known=known))
 
-    async def missing_consent(self, ask: Ask) -> list[gates.Unconsented]:
+    async def preview(self, ask: Ask, plan: Plan | None = None) -> Reply:
+        """The plan as a reply: file names, prices, warnings. Costs nothing."""
+        return replies.preview(plan or await self.plan(ask), self.settings.workspace)
+
+    async def missing_consent(self, ask: Ask, plan: Plan | None = None) -> list[gates.Unconsented]:
         """Pictures of people for which a permission could still be given before this call runs."""
-        plan = await prepare(ask, self.settings, self._reader(is_dry=False))
+        plan = plan or await self.read(ask)
         return [item for item in gates.unconsented(plan, self.settings) if item.why != "refused_minor"]
 
     async def record_consent(
-        self, ask: Ask, *, words: str = "", no_faces: bool = False, minor: bool = False, only: str | None = None
+        self, ask: Ask, plan: Plan | None = None, *, words: str = "", only: str | None = None, **what: bool
     ) -> None:
-        """Write down what a person said about the pictures of this call (`only`: the one written so)."""
-        plan = await prepare(ask, self.settings, self._reader(is_dry=False))
-        said = ask.model_copy(update={"consent": words, "no_faces": no_faces, "minor": minor})
-        self._record(plan, said, only)
+        """Write down what a person said about the pictures of this call (`only`: the one written so).
+
+        Args:
+            what: `no_faces`, `minor`, as in an `Ask`.
+        """
+        said = ask.model_copy(update={"consent": words, "no_faces": False, "minor": False, **what})
+        self._record(plan or await self.read(ask), said, only)
 
     def _record(self, plan: Plan, ask: Ask, only: str | None = None) -> None:
         pictures = gates.answered(plan, self.settings, ask, only)
         gates.record(pictures, plan, self.settings, ask, self.engine.owner)
 
-    def _reader(self, *, is_dry: bool) -> ReadInputs:
+    def _reader(self, *, is_dry: bool, known: Known | None = None) -> ReadInputs:
         from hoasi import references
+
+        kept: Known = {} if known is None else known
 
         async def read_file(written: str, medium: Medium) -> Input:
             return await references.resolve(
                 written,
                 workspace=self.settings.workspace,
                 cache=self.settings.home / "references",
-                download=self._download,
+                download=lambda *parts: self.engine.download(*parts),  # noqa: PLW0108 - 2026-11-28, asking for it starts it
                 owner=self.engine.owner if written.startswith(("http://", "https://")) else "0",
                 medium=medium,
             )
 
-        return self._read_by(read_file, is_dry=is_dry)
-
-    def _read_by(self, read_file: ReadFile, *, is_dry: bool) -> ReadInputs:
-        known: Known = {}
-
         async def read(given: Sequence[Given], *, look: Look) -> list[Input]:
             with self._reading() as ledger:
-                reader = Reader(self.settings.workspace, ledger, read_file, known, is_dry=is_dry)
-                return await reader(given, look=look)
+                return await Reader(self.settings.workspace, ledger, read_file, kept, is_dry=is_dry)(given, look=look)
 
         return read
 
-    async def _download(self, url: str, path: Path, limit: int) -> None:
-        await self.engine.download(url, path, limit)
-
     # ------------------------------------------------------------------ working
 
-    async def begin(self, ask: Ask) -> Batch:
-        """Plan, pass the gates, write down the intent, set to work; returns at once.
+    async def begin(self, ask: Ask, plan: Plan | None = None) -> Batch:
+        """Plan (unless it was just read), pass the gates, write down the intent, set to work; returns at once.
 
         Raises:
             HoasiError: refused; nothing was paid.
         """
         limits = gates.budget(ask, self.settings)
-        plan = await prepare(ask, self.settings, self._reader(is_dry=False))
+        plan = plan or await self.read(ask)
         gates.keys(plan, self.settings)
         if ask.minor:
             gates.minors(plan, self.settings, ask, self.engine.owner)

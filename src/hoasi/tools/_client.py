@@ -49,6 +49,15 @@ def patience_s(ctx: Context[Any, Any], settings: Settings, wanted: float | None)
     return _by_name(ctx) if given is None else given
 
 
+def reading_s(ctx: Context[Any, Any], settings: Settings, wanted: float | None) -> float:
+    """Seconds in which a call has to know what it was given: who wants no result yet still waits for a handle.
+
+    Raises:
+        WrongInput: as `patience_s`.
+    """
+    return max(settings.number("HOASI_WAIT_SECONDS") or _by_name(ctx), wanted or 0.0)
+
+
 def _by_name(ctx: Context[Any, Any]) -> float:
     name = name_of(ctx).lower()
     row = next((row for row in PATIENCE if row.name in name), ANYBODY)

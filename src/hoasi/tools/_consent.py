@@ -17,8 +17,10 @@ from hoasi.sources import few
 from hoasi.tools._client import can_be_asked, name_of
 from hoasi.tools._life import studio_of
 from hoasi.tools._options import Making
+from hoasi.tools._reading import read
 
 if TYPE_CHECKING:
+    from hoasi.records import Plan
     from hoasi.studio import Studio
 
 Shows = Literal["no_face", "consent_given", "no_consent", "minor"]
@@ -56,7 +58,8 @@ async def _question(ctx: Context, call: Making) -> Form | Elicit[Form] | None:
     studio = await studio_of(ctx)
     if (call.consent or call.no_faces) and not studio.settings.consent_is_strict:
         return None
-    missing = await studio.missing_consent(call.ask(name_of(ctx)))
+    ask = call.ask(name_of(ctx))
+    missing = await studio.missing_consent(ask, await read(ctx, studio, call, ask))
     if not missing:
         return None
     from hoasi.consent import faces_found
@@ -69,7 +72,12 @@ Permission = Annotated[ElicitationResult[Form], Resolve(_question)]
 """A hidden parameter: the user's answer, or nothing where nothing had to be asked."""
 
 
-async def settle(studio: Studio, ask: Ask, permission: object) -> None:
+def was_asked(permission: object) -> bool:
+    """Whether the client's user was shown a question."""
+    return not isinstance(permission, AcceptedElicitation) or permission.data is not None
+
+
+async def settle(studio: Studio, ask: Ask, plan: Plan, permission: object) -> None:
     """Record what the user answered.
 
     Raises:
@@ -82,10 +90,10 @@ async def settle(studio: Studio, ask: Ask, permission: object) -> None:
         raise ConsentMissing("consent_declined", pictures=_pictures(ask))
     asked = ask.model_copy(update={"by": "elicitation"})
     if said.shows == "minor":
-        await studio.record_consent(asked, minor=True)
+        await studio.record_consent(asked, plan, minor=True)
         raise ConsentMissing("consent_refused_minor", picture=_pictures(ask))
     words = "" if said.shows == "no_face" else (said.words.strip() or say("consent_form.consent_given"))
-    await studio.record_consent(asked, words=words, no_faces=said.shows == "no_face")
+    await studio.record_consent(asked, plan, words=words, no_faces=said.shows == "no_face")
 
 
 def _pictures(ask: Ask) -> str:

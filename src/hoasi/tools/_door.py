@@ -21,6 +21,7 @@ from hoasi.messages import say
 from hoasi.record import Record
 from hoasi.tools._arguments import wrong
 from hoasi.tools._life import life_of
+from hoasi.tools._reading import begins
 from hoasi.tools._results import refusal
 from hoasi.tools._schema import output_schema, returned, slim
 
@@ -95,6 +96,7 @@ class AgentTool(Tool):
         """
         life = life_of(context)
         life.speak()
+        begins()
         try:
             return await super().run({"call": arguments}, context, convert_result)
         except ToolError as error:

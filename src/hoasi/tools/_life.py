@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from hoasi.studio import Studio
     from hoasi.tools._lives import Lives
+    from hoasi.tools._reading import Readings
 
 log = logging.getLogger("hoasi.server")
 
@@ -38,6 +39,8 @@ class Life:
         self._month_usd = month_usd
         self._studio: Studio | None = None
         self._opening = anyio.Lock()
+        self.readings: Readings = {}
+        """What calls that were answered meanwhile are still reading."""
 
     @cached_property
     def settings(self) -> Settings:
@@ -87,6 +90,8 @@ class Life:
 
     async def close(self) -> None:
         """Stop waiting for everything; states and receipts are on disk."""
+        for reading in self.readings.values():
+            reading.plan.cancel()
         if self._studio is not None:
             await self._studio.close()
 

@@ -17,9 +17,10 @@ from hoasi.answers import Reply
 from hoasi.messages import say
 from hoasi.records import Batch
 from hoasi.tools._client import name_of, patience_s
-from hoasi.tools._consent import settle
+from hoasi.tools._consent import settle, was_asked
 from hoasi.tools._life import studio_of
 from hoasi.tools._options import Making
+from hoasi.tools._reading import answered, elapsed_s, read
 from hoasi.tools._results import answer, linked
 
 if TYPE_CHECKING:
@@ -53,15 +54,19 @@ async def make(ctx: Context[Any, Any], call: Making, permission: object) -> Call
     """What every tool does that makes pictures: preview, or begin and wait as long as the client has patience."""
     studio = await studio_of(ctx)
     ask = call.ask(name_of(ctx))
+    if was_asked(permission):
+        answered()
+    plan = await read(ctx, studio, call, ask)
     if call.dry_run:
-        return answer(call.told(studio, await studio.preview(ask)))
+        return answer(call.told(studio, await studio.preview(ask, plan)))
     begun = _begun.get()
-    patience = patience_s(ctx, studio.settings, call.wait_seconds) if begun is None else 0.0
-    await settle(studio, ask, permission)
-    batch = await shielded(studio.begin(ask))
+    patience = patience_s(ctx, studio.settings, call.wait_seconds) - elapsed_s() if begun is None else 0.0
+    await settle(studio, ask, plan, permission)
+    batch = await shielded(studio.begin(ask, plan))
     if begun is not None:
         begun.append(batch)
-    return linked(call.told(studio, await telling(ctx, studio, batch.ids, studio.wait(batch, patience))))
+    waiting = studio.wait(batch, max(0.0, patience))
+    return linked(call.told(studio, await telling(ctx, studio, batch.ids, waiting)))
 
 
 async def follow(ctx: Context[Any, Any], ids: Sequence[str], wait_seconds: float | None) -> CallToolResult:
