@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,6 +12,7 @@ from hoasi import errors, settings
 from hoasi.errors import WrongInput
 from hoasi.providers import REGISTRY, provider
 from hoasi.records import Generation
+from hoasi.sources.prompt import clean
 
 T = TypeVar("T")
 
@@ -40,6 +41,22 @@ def _beside(work: Coroutine[Any, Any, T]) -> T:
     if isinstance(ended[0], BaseException):
         raise ended[0]
     return ended[0]
+
+
+def texts(prompts: object, where: str) -> list[str]:
+    """Prompts as scripts write them, clean; a text alone is the only one.
+
+    Raises:
+        WrongInput: `prompt_not_text`: something else stands where a prompt belongs.
+    """
+    listed = [*prompts] if isinstance(prompts, Iterable) and not isinstance(prompts, str) else [prompts]
+    return [clean(_text(prompt, where)) for prompt in listed]
+
+
+def _text(prompt: object, where: str) -> str:
+    if not isinstance(prompt, str):
+        raise WrongInput("prompt_not_text", value=repr(prompt)[:80], where=where)
+    return prompt
 
 
 def error_of(made: Generation) -> errors.HoasiError:

@@ -17,16 +17,15 @@ from typing import Any
 from hoasi.ask import Ask
 from hoasi.errors import HoasiError
 from hoasi.records import Generation, Request, State
-from hoasi.scripting import at_once, error_of
+from hoasi.scripting import at_once, error_of, texts
 from hoasi.sources import global_style
 from hoasi.sources.global_style import GlobalStyle
-from hoasi.sources.prompt import clean
 from hoasi.studio import Studio
 
 __all__ = ["GlobalStyle", "StabilityAIClient"]
 
 PROVIDER = "stability"
-FOLDER = "outputs"
+FOLDER, ORIGIN = "outputs", "hoasi.stability"
 """Where the ledger's own files lie."""
 
 
@@ -128,7 +127,7 @@ class StabilityAIClient:
         """A picture of each prompt, in their order, made together; None where one failed (`problems` says why).
 
         Args:
-            prompts: as `generate_image`.
+            prompts: as `generate_image`; a text alone is the only one.
             global_style: words behind every prompt, a list of words, or an object with `modifiers` and
                 `negative_prompt`; the ledger holds both prompts.
             max_concurrent: at most so many at once, for this batch.
@@ -165,7 +164,7 @@ class StabilityAIClient:
         self, studio: Studio, prompts: Sequence[str], style: object, said: dict[str, Any], again: dict[str, Any]
     ) -> list[bytes | HoasiError]:
         facts = {**global_style.said(style).facts, **said, "provider": PROVIDER, "model": self._model}
-        requests = tuple(Request(**facts, prompt=clean(text), origin="hoasi.stability") for text in prompts)
+        requests = tuple(Request(**facts, prompt=text, origin=ORIGIN) for text in texts(prompts, ORIGIN))
         batch = await studio.begin(Ask(requests=requests, output_dir=FOLDER, **again))
         self.warnings = (await studio.wait(batch)).warnings
         root = studio.settings.workspace

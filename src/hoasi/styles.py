@@ -20,20 +20,21 @@ from typing import Any, TypeVar
 from hoasi import errors, files, paths
 from hoasi.ask import Ask
 from hoasi.comfy import styles as registry
-from hoasi.comfy.builder import LoraSaid, WorkflowBuilder, wanted
+from hoasi.comfy.builder import LoraSaid, WorkflowBuilder, wanted, wanted_all
+from hoasi.comfy.loras import Wanted
 from hoasi.comfy.styles import Style
 from hoasi.given import Given, Lora
 from hoasi.records import Generation, Request, State, iso
-from hoasi.scripting import error_of, run
+from hoasi.scripting import error_of, run, texts
 from hoasi.sources.looks import registered
-from hoasi.sources.prompt import clean
 from hoasi.studio import Studio
 
 __all__ = ["ImageGenerator", "WorkflowBuilder"]
 
-FOLDER = "outputs"
+FOLDER, ORIGIN = "outputs", "hoasi.styles"
 """Where the ledger's own files lie; a style's pictures are copied into its folder."""
 
+_SAFETY = ("overwrite", "resubmit", "max_cost_usd", "consent", "no_faces")
 T = TypeVar("T")
 
 
@@ -103,8 +104,9 @@ class ImageGenerator:
             control_image: guided by a ready control picture (a drawn pose, depth, edges); needs `control_net`.
             pose_image: guided by the pose of the person in this photo; needs `control_net`.
             settings: `film_lora`, `provider`, `overwrite`, `consent` (the words of people whose picture is sent) or
-                `no_faces`, and further parameters of the model: `mode`, `template`, `denoise`, `control_strength` ...
-                Pictures are paths in the workspace, https addresses, or ids of results of hoasi.
+                `no_faces`, `max_cost_usd` (refuse if dearer), `resubmit` (buy again what nobody knows whether it was
+                paid; it may be paid twice), and further parameters of the model: `mode`, `template`, `denoise`,
+                `control_strength` ... Pictures are paths in the workspace, https addresses, or ids of results of hoasi.
 
         Returns:
             request_id, status, images (base64; more than one where a template of your own makes more), seed, style_id,
@@ -130,6 +132,8 @@ class ImageGenerator:
     ) -> list[dict[str, Any] | None]:
         """A picture of each prompt, made together; None where one failed. Settings as `generate_image`.
 
+        A text alone is the only prompt.
+
         Raises:
             WrongInput: one of them cannot be made as it stands; nothing was paid for any.
         """
@@ -144,7 +148,7 @@ async def _made(
     """A record of each prompt, or why there is none."""
     given = dict(given)
     filename, is_saved = given.pop("filename", None), given.pop("save_to_style", True)
-    safety = {name: given.pop(name) for name in ("overwrite", "consent", "no_faces") if name in given}
+    safety = {name: given.pop(name) for name in _SAFETY if name in given}
     async with Studio(**place) as studio:
         style = registered(style_id, studio.settings.workspace)
         if filename is not None:
@@ -162,8 +166,8 @@ def _requests(
 ) -> tuple[Request, ...]:
     """What is asked for; of what nobody said, a style's own comes first."""
     provider, seed = given.pop("provider"), given.pop("seed", -1)
-    people, film = given.pop("character_loras", None) or (), given.pop("film_lora", None)
-    loras = [_lora(said, "character") for said in people] + ([] if film is None else [_lora(film, "film")])
+    people, film = wanted_all(given.pop("character_loras", None)), given.pop("film_lora", None)
+    loras = [_lora(one, "character") for one in people] + ([] if film is None else [_lora(wanted(film), "film")])
     facts = {"style": style_id, "provider": provider, "seed": None if seed == -1 else seed, "loras": loras}
     facts |= _guided(provider, given)
     options = {"width": WIDTH, "height": HEIGHT, "steps": STEPS, **given}
@@ -176,8 +180,8 @@ def _requests(
         if value is not None and not (name in others and isinstance(value, _Usual))
     }
     return tuple(
-        Request.model_validate({"prompt": clean(prompt), "options": said, "origin": "hoasi.styles", **facts})
-        for prompt in prompts
+        Request.model_validate({"prompt": prompt, "options": said, "origin": ORIGIN, **facts})
+        for prompt in texts(prompts, ORIGIN)
     )
 
 
@@ -199,8 +203,7 @@ def _guided(provider: str, given: dict[str, Any]) -> dict[str, Any]:
     return facts | ({"operation": "edit_image", "inputs": inputs} if purpose == "image" else {})
 
 
-def _lora(said: LoraSaid, kind: str) -> Lora:
-    lora = wanted(said)
+def _lora(lora: Wanted, kind: str) -> Lora:
     return Lora.model_validate({"name": lora.name, "kind": kind, "weight": lora.weight, "url": lora.url})
 
 

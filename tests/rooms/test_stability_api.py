@@ -136,3 +136,13 @@ async def test_a_key_may_be_given(workspace: Path, fal: str) -> None:
     async with StabilityAIClient("sk-given-1234", workspace=workspace, environ=place) as client:
         await client.generate_image("a boat")
     assert not [path for path in files(workspace) if b"sk-given-1234" in path.read_bytes()]
+
+
+async def test_one_text_is_one_prompt(client: StabilityAIClient, sandbox: Sandbox) -> None:
+    """Nobody buys a picture for each of its letters; what is no text is named, and costs nothing."""
+    (made,) = await client.generate_images_batch("boat")
+    assert size(made) == ("PNG", (1920, 1080))
+    with pytest.raises(HoasiError) as refused:
+        await client.generate_images_batch(["a hill", None])  # type: ignore[list-item]
+    assert (refused.value.key, refused.value.facts["value"]) == ("prompt_not_text", "None")
+    assert sandbox.stats()["submissions"] == 1

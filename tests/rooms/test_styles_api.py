@@ -236,6 +236,27 @@ def test_one_alone_says_why(maker: ImageGenerator, sandbox: Sandbox) -> None:
         maker.generate_image("a boat")
 
 
+def test_what_nobody_knows_is_bought_again_only_when_asked(maker: ImageGenerator, sandbox: Sandbox) -> None:
+    """The word for it is the same as at every other door."""
+    sandbox.faults.add(fault("submit", "lost_reply"))
+    for _ in range(2):
+        with pytest.raises(PaymentUnknown):
+            maker.generate_image("a boat")
+    assert maker.generate_image("a boat", resubmit=True)["status"] == "completed"
+    assert sandbox.stats()["submissions"] == 2
+
+
+def test_one_text_is_one_prompt_and_one_name(maker: ImageGenerator, sandbox: Sandbox) -> None:
+    """Where a list is expected, a text alone is its only element: nobody buys a picture for each of its letters."""
+    (made,) = maker.generate_batch("boat", character_loras="an")
+    assert made is not None
+    assert made["metadata"]["prompt"] == "boat"
+    assert sandbox.stats()["submissions"] == 1
+    assert [node["inputs"]["lora_name"] for node in graph(sandbox).values() if "lora_name" in node["inputs"]] == [
+        "an.safetensors"
+    ]
+
+
 @pytest.mark.parametrize(
     ("asked", "key"),
     [
@@ -244,6 +265,14 @@ def test_one_alone_says_why(maker: ImageGenerator, sandbox: Sandbox) -> None:
         ({"character_loras": ["../p"]}, "lora_name_bad"),
         ({"character_loras": [{"weight": 1}]}, "lora_name_bad"),
         ({"character_loras": [{"name": "p", "wieght": 1}]}, "lora_name_bad"),
+        ({"character_loras": [("p", 1, 2)]}, "lora_name_bad"),
+        ({"character_loras": [("p",)]}, "lora_name_bad"),
+        ({"character_loras": [7]}, "lora_name_bad"),
+        ({"character_loras": [("p", "much")]}, "lora_strength_bad"),
+        ({"character_loras": [{"name": "p", "weight": "much"}]}, "lora_strength_bad"),
+        ({"prompt": None}, "prompt_not_text"),
+        ({"prompt": 7}, "prompt_not_text"),
+        ({"max_cost_usd": 0}, "budget_price_unknown"),
         ({"width": 8}, "value_not_supported"),
         ({"seed": -2}, "seed_out_of_range"),
         ({"nonsense": 1}, "option_not_supported"),

@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from hoasi import settings
 from hoasi.comfy import styles, template, workflow
 from hoasi.comfy.graph import Shape
-from hoasi.comfy.loras import Wanted
+from hoasi.comfy.loras import Wanted, strengths
 from hoasi.comfy.styles import Style
 from hoasi.errors import WrongInput
 
@@ -25,17 +27,32 @@ def wanted(said: LoraSaid) -> Wanted:
     """A LoRA as it was written.
 
     Raises:
-        WrongInput: `lora_name_bad`: it has no name, or a field that nobody knows.
+        WrongInput: `lora_name_bad`: it has no name, or a field that nobody knows. `lora_strength_bad`: no number.
     """
     if isinstance(said, str):
         return Wanted(name=said)
-    if not isinstance(said, Mapping):
-        return Wanted(name=said[0], weight=said[1])
-    name = next((said[key] for key in _NAMES if said.get(key)), "")
-    if not isinstance(name, str) or not name or set(said) - _KNOWN:
-        raise WrongInput("lora_name_bad", name=repr(dict(said))[:80])
-    weight = next((said[key] for key in _WEIGHTS if said.get(key) is not None), None)
-    return Wanted(name=name, weight=weight, url=said.get("url") or said.get("lora_url"))
+    if isinstance(said, Mapping):
+        name = next((said[key] for key in _NAMES if said.get(key)), "")
+        weight = next((said[key] for key in _WEIGHTS if said.get(key) is not None), None)
+        is_known, url = not set(said) - _KNOWN, said.get("url") or said.get("lora_url")
+    else:
+        is_known, url = isinstance(said, Sequence) and len(said) == 2, None
+        name, weight = said if is_known else ("", None)
+    if not isinstance(name, str) or not name or not is_known:
+        raise WrongInput("lora_name_bad", name=repr(said)[:80])
+    try:
+        return Wanted(name=name, weight=weight, url=url)
+    except ValidationError as error:
+        raise WrongInput("lora_strength_bad", name=name, value=weight, limit=strengths().most) from error
+
+
+def wanted_all(said: Sequence[LoraSaid] | Mapping[str, Any] | None) -> list[Wanted]:
+    """Several; one that stands alone is the only one.
+
+    Raises:
+        WrongInput: as `wanted`.
+    """
+    return [wanted(one) for one in ([said] if isinstance(said, str | Mapping) else said or ())]
 
 
 class WorkflowBuilder:
@@ -106,7 +123,7 @@ class WorkflowBuilder:
             prompt,
             template=template.load(workflow_name, [Path(folder)] if folder else []),
             style=style,
-            characters=[wanted(said) for said in character_loras or ()],
+            characters=wanted_all(character_loras),
             film=None if film_lora is None else wanted(film_lora),
             values={**values, **slots},
             shape=shape,
@@ -130,7 +147,7 @@ class WorkflowBuilder:
             WrongInput: more than ten, or one that cannot be.
         """
         style = self._style(style_id, style_lora, lora_weight, character_lora_strength, cine_lora_strength)
-        people = [wanted(said) for said in character_loras or ()]
+        people = wanted_all(character_loras)
         loras = workflow.stack(style, people, None if film_lora is None else wanted(film_lora))
         return [lora.model_dump(exclude_none=True) for lora in loras]
 
