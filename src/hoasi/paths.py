@@ -11,6 +11,7 @@ from pathlib import Path
 from hoasi.errors import NotFound, PathRefused
 
 _JOB_ID = re.compile(r"[a-z0-9_-]{1,255}")
+_SOME = 5
 _D_STROKE = str.maketrans("\u0111\u0110", "dD")
 """The one Vietnamese letter that Unicode does not take apart."""
 
@@ -62,7 +63,7 @@ def job_dir(workspace: Path, job_id: str) -> Path:
 
     Raises:
         PathRefused: `job_id_bad` (it must be `[a-z0-9_-]+`), or the folder is a link out of the workspace.
-        NotFound: `job_missing`; the error names the nearest ids.
+        NotFound: `job_missing`; the error names the nearest ids, else the last ones.
     """
     if not is_job_id(job_id):
         raise PathRefused("job_id_bad", job_id=repr(job_id)[1:-1][:80], suggestion=_suggestion(job_id))
@@ -80,7 +81,7 @@ def _suggestion(job_id: str) -> str:
 
 def _nearest(jobs: Path, job_id: str) -> list[str]:
     known = sorted(folder.name for folder in jobs.iterdir() if folder.is_dir()) if jobs.is_dir() else []
-    return difflib.get_close_matches(job_id, known, n=3, cutoff=0.4)
+    return difflib.get_close_matches(job_id, known, n=3, cutoff=0.4) or known[-_SOME:]
 
 
 def writable(folder: Path) -> None:

@@ -108,7 +108,7 @@ def reply(
         generations=entries,
         warnings=(*batch.warnings, *troubles),
         cost_usd=None if None in costs else round(sum(cost for cost in costs if cost is not None), 6),
-        next=_next(entries, running),
+        next=_next(entries, running, is_named=any(g.planned.fixed_name for g in generations)),
         poll_after_seconds=_poll_after([past.left_s(g) for g in generations if g.state.is_open]),
     )
 
@@ -153,15 +153,16 @@ def _pictures(entry: Entry) -> int:
     return 0 if entry.clip_seconds is not None else len(entry.outputs)
 
 
-def _next(entries: Sequence[Entry], running: Sequence[Entry]) -> str:
-    """The one thing to do now."""
+def _next(entries: Sequence[Entry], running: Sequence[Entry], *, is_named: bool) -> str:
+    """The one thing to do now; what has a name on which others insist belongs where it is."""
     if running:
         return say("next.wait", ids=", ".join(e.id for e in running[:10]))
     if any(e.state == State.UNKNOWN for e in entries):
         return say("next.settle", ids=", ".join(e.id for e in entries if e.state == State.UNKNOWN))
     made = [path for e in entries if e.state in {State.SUCCEEDED, SKIPPED} for path in e.outputs]
     if made:
-        return say("next.pipeline" if any("/raw_assets/" in path for path in made) else "next.look")
+        loose = "next.look_there" if is_named else "next.look"
+        return say("next.pipeline" if any("/raw_assets/" in path for path in made) else loose)
     is_paid = any(e.paid != "no" for e in entries)
     return say("next.mend_paid" if is_paid else "next.mend") if entries else ""
 

@@ -114,6 +114,27 @@ def test_a_wrong_call_is_one_object_in_the_readers_language(
         assert result.stderr == ""
 
 
+@pytest.mark.parametrize(
+    ("words", "fix"),
+    [
+        ("list --limit 0", "--limit cần: số nguyên từ 1."),
+        ("list --cursor -1", "--cursor cần: số nguyên từ 0."),
+        ("generate --prompt x --num-images -1", "--num-images cần: số nguyên từ 1."),
+        ("generate --prompt x --max-images -1", "--max-images cần: số nguyên từ 0."),
+        ("video --prompt x --mode best", "--mode cần: std, pro, 4k."),
+        (
+            "token add mai --tokens t.toml --month-usd -1",
+            "Sửa --month-usd ở nơi đã ghi nó: lệnh, biến môi trường hoặc .env.",
+        ),
+    ],
+    ids=lambda words: words.partition(" cần")[0],
+)
+def test_the_mending_can_be_done(words: str, fix: str, workspace: Path) -> None:
+    """What a wrong number or word is to be replaced by is really taken, and said in the reader's language."""
+    answer = one_object(hoasi(*shlex.split(words), "--json", "--workspace", str(workspace)))
+    assert answer["error"]["fix"] == fix
+
+
 def test_an_error_for_people_says_what_how_to_mend_it_and_that_nothing_was_paid(workspace: Path) -> None:
     """Without `--json` an error goes to standard error: text, fix, whether it cost money, the machine's key."""
     result = hoasi("--workspace", str(workspace), "generate", "--prompt", "x")

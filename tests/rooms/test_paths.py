@@ -134,15 +134,15 @@ def test_a_job_id_with_accents_is_shown_as_it_was_written(workspace: Path) -> No
 
 
 def test_a_missing_job_names_its_neighbours(workspace: Path, tmp_path: Path) -> None:
-    """A mistyped job id is answered with the nearest existing ones; without any jobs there is a dash."""
+    """A mistyped job id is answered with the nearest existing ones, else with some; without any jobs with a dash."""
     (workspace / "jobs" / "other").write_text("a file is no job")
     with pytest.raises(NotFound) as caught:
         paths.job_dir(workspace, "2026-04-25_001_add")
     assert (caught.value.key, caught.value.facts["near"]) == ("job_missing", "2026-04-25_001_ad")
-    for root, job_id in ((workspace, "other"), (tmp_path, "x" * 255)):
+    for root, job_id, near in ((workspace, "zzz", "2026-04-25_001_ad"), (tmp_path, "x" * 255, "-")):
         with pytest.raises(NotFound) as caught:
             paths.job_dir(root, job_id)
-        assert caught.value.facts["near"] == "-"
+        assert caught.value.facts["near"] == near
 
 
 def test_a_job_that_links_out_is_refused(workspace: Path, tmp_path: Path) -> None:

@@ -331,6 +331,7 @@ def test_a_project_on_the_command_line(project: Path, url: str, sandbox: Sandbox
     assert (dry["estimate_usd"], sandbox.stats()["requests"]) == (0.078, [])
     made = hoasi(project, url, *words)
     assert (made["code"], [entry["state"] for entry in made["generations"]]) == (0, ["succeeded"] * 2)
+    assert "--job" not in made["next"]  # a name that others insist on is no loose picture, and the command has no job
     anew = hoasi(project, url, "visuals", "regenerate", "--project", str(project), "--scene", "2")
     assert ([entry["outputs"] for entry in anew["generations"]]) == [[str(project / "frames" / "scene-002.png")]]
     assert sandbox.stats()["submissions"] == 3

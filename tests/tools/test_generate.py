@@ -207,6 +207,11 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("list_generations", {"state": "done"}, "'expired', 'unknown'"),
     ("list_generations", {"cursor": 10**30}, "«cursor» chỉ được nhiều nhất là"),
     ("generate_batch", {"prompts": ["x"] * 3000}, "và 2980 chỗ khác nữa"),
+    (
+        "generate_image",
+        {"prompt": "x", "options": {"steps": [20]}},
+        "- «options.steps» phải là số, chữ, true hoặc false",
+    ),
 ]
 
 
@@ -221,6 +226,7 @@ async def test_wrong_arguments_are_refused_in_plain_words(
     assert (error["key"], error["paid"]) == ("arguments_wrong", "no")
     assert words in error["message"]
     assert "pydantic" not in text_of(result)
+    assert not any(f".{branch}»" in error["message"] for branch in ("bool", "int", "float", "str"))
     assert len(error["message"]) < 2000
     assert sandbox.stats()["posts_received"] == 0
 

@@ -97,7 +97,7 @@ def workflow(kind: type[W], said: Mapping[str, Any]) -> W:
         return kind.model_validate(dict(said))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        expected = str(first.get("ctx", {}).get("expected", first["msg"])).replace("'", "")
+        expected = str(first.get("ctx", {}).get("expected", first["msg"])).replace("'", "").replace(" or ", ", ")
         raise WrongInput("usage_value_bad", option=_option_of(str(first["loc"][0])), kind=expected) from error
 
 

@@ -30,8 +30,10 @@ def list_(
     for state in wanted:
         if state not in set(State):
             raise WrongInput("usage_value_bad", option="--state", kind=", ".join(State))
-    if limit < 1 or cursor < 0:
-        raise WrongInput("usage_value_bad", option="--limit" if limit < 1 else "--cursor", kind=say("cli.kinds.N"))
+    if limit < 1:
+        raise WrongInput("usage_value_bad", option="--limit", kind=say("cli.kinds.COUNT"))
+    if cursor < 0:
+        raise WrongInput("usage_value_bad", option="--cursor", kind=say("cli.kinds.N"))
     studio = call_of(context).studio()
     reply, more = studio.list(job_id=job, scene_id=scene, states=wanted, limit=limit, cursor=cursor)
     count = len(reply.generations)

@@ -93,6 +93,9 @@ def options(fields: Sequence[str] | None) -> dict[str, str]:
     return {name.strip(): value.strip() for _, name, _, value in rows}
 
 
+_KIND_OF = {"max_cost_usd": "cli.kinds.USD", "num_images": "cli.kinds.COUNT"}
+
+
 def check_numbers(given: Mapping[str, Any]) -> None:
     """Numbers that a limit cannot be: `nan` would let everything through.
 
@@ -105,5 +108,5 @@ def check_numbers(given: Mapping[str, Any]) -> None:
             raise WrongInput(
                 "usage_value_bad",
                 option=f"--{name.replace('_', '-')}",
-                kind=say("cli.kinds.N" if isinstance(value, int) else "cli.kinds.USD"),
+                kind=say(_KIND_OF.get(name, "cli.kinds.N")),
             )

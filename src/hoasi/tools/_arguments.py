@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -23,15 +23,28 @@ _BOUNDS = {
     "literal_error": ("one_of", "expected"),
     "enum": ("one_of", "expected"),
 }
-_KINDS = ("string", "int", "float", "bool", "tuple", "model", "dict")
+_KINDS = ("string", "int", "float", "bool", "tuple", "model", "dict", "scalar")
+_SCALARS = {"bool", "int", "float", "str"}
 
 
 def wrong(error: ValidationError, known: Collection[str]) -> str:
     """What is wrong, a line each; `known` are the names of the tool's parameters."""
-    details = error.errors(include_url=False)
+    details = [*_whole(error.errors(include_url=False))]
     lines = [_line(detail, known) for detail in details[:LINES_AT_MOST]]
     more = len(details) - len(lines)
     return "\n".join(f"- {line}" for line in [*lines, *([say("argument.more", count=more)] if more else [])])
+
+
+def _whole(details: Iterable[ErrorDetails]) -> Iterator[ErrorDetails]:
+    """A value that may be of several kinds and is of none: one mistake, not one for each kind."""
+    seen: set[tuple[int | str, ...]] = set()
+    for detail in details:
+        *place, kind = detail["loc"]
+        if kind not in _SCALARS:
+            yield detail
+        elif (where := tuple(place)) not in seen:
+            seen.add(where)
+            yield {**detail, "loc": where, "type": "scalar"}
 
 
 def _line(detail: ErrorDetails, known: Collection[str]) -> str:
