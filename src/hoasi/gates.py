@@ -10,10 +10,12 @@ from itertools import product
 from hoasi import catalogue, consent, paths
 from hoasi.ask import Ask
 from hoasi.consent import Standing
-from hoasi.errors import BudgetExceeded, ConsentMissing, KeyMissing, WrongInput
+from hoasi.errors import BudgetExceeded, ConsentMissing, HoasiError, KeyMissing, WrongInput
 from hoasi.given import Root
+from hoasi.ledger import Ledger
 from hoasi.ledger_rows import Spent
 from hoasi.messages import money
+from hoasi.opening import rehearse
 from hoasi.providers import REGISTRY, provider
 from hoasi.providers._settings import Needs
 from hoasi.records import Plan, Planned, iso
@@ -59,6 +61,27 @@ def folders(plan: Plan, settings: Settings) -> None:
     needed = {plan.output_dir, *(item.output_dir for item in plan.items)}
     for folder in needed | {path.rpartition("/")[0] for path in files}:
         paths.writable(settings.workspace / folder)
+
+
+def obstacle(plan: Plan, settings: Settings, ask: Ask, ledger: Ledger | None) -> HoasiError | None:
+    """Why this call would be refused as things are, or None; `ledger` is None where nothing was ever asked for.
+
+    What lies elsewhere was not fetched for a preview: nobody knows yet whether it shows a face.
+    """
+    is_seen = all(item.path or item.remote or item.promise for one in plan.items for item in one.inputs)
+    try:
+        limits = budget(ask, settings)
+        keys(plan, settings)
+        if is_seen and not ask.no_faces and not (ask.consent or "").strip():
+            permitted(plan, settings)
+        if ledger is None:
+            limits.check(plan.items, Spent())
+        else:
+            again = {"overwrite": ask.overwrite, "resubmit": ask.resubmit}
+            rehearse(ledger, plan.items, "0", admit=limits.check, **again)
+    except HoasiError as error:
+        return error
+    return None
 
 
 # ---------------------------------------------------------------------- consent

@@ -9,6 +9,7 @@ from typing import Any
 
 from hoasi import fixed_names
 from hoasi.answers import Entry, Reply
+from hoasi.errors import HoasiError
 from hoasi.messages import explain, money, say
 from hoasi.past import Past
 from hoasi.record import Paid
@@ -172,15 +173,16 @@ def _poll_after(left_s: Sequence[float]) -> float | None:
     return min(max(*left_s, SOONEST_S), LATEST_S) if left_s else None
 
 
-def preview(plan: Plan, workspace: Path) -> Reply:
-    """What a run would make and cost; nothing was done."""
+def preview(plan: Plan, workspace: Path, obstacle: HoasiError | None = None) -> Reply:
+    """What a run would make and cost, and why it would be refused as things are; nothing was done."""
+    why = None if obstacle is None else explain(obstacle.problem())
     return Reply(
         message=say("summary.preview", what=_planned_what(plan), cost=money(plan.price_usd), folder=plan.output_dir),
         generations=tuple(planned_entry(item, workspace) for item in plan.items),
-        warnings=plan.warnings,
+        warnings=plan.warnings if why is None else (*plan.warnings, say("warning.refused", why=why.message)),
         cost_usd=0.0,
         estimate_usd=plan.price_usd,
-        next=say("next.run"),
+        next=say("next.run") if why is None else say("next.run_mended", fix=why.fix),
     )
 
 

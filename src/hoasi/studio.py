@@ -96,8 +96,10 @@ class Studio:
         return await prepare(ask, self.settings, self._reader(is_dry=False, known=known))
 
     async def preview(self, ask: Ask, plan: Plan | None = None) -> Reply:
-        """The plan as a reply: file names, prices, warnings. Costs nothing."""
-        return replies.preview(plan or await self.plan(ask), self.settings.workspace)
+        """The plan as a reply: file names, prices, warnings, what still stands in its way. Costs nothing."""
+        plan = plan or await self.plan(ask)
+        with self._reading() as ledger:
+            return replies.preview(plan, self.settings.workspace, gates.obstacle(plan, self.settings, ask, ledger))
 
     async def missing_consent(self, ask: Ask, plan: Plan | None = None) -> list[gates.Unconsented]:
         """Pictures of people for which a permission could still be given before this call runs."""
@@ -107,11 +109,7 @@ class Studio:
     async def record_consent(
         self, ask: Ask, plan: Plan | None = None, *, words: str = "", only: str | None = None, **what: bool
     ) -> None:
-        """Write down what a person said about the pictures of this call (`only`: the one written so).
-
-        Args:
-            what: `no_faces`, `minor`, as in an `Ask`.
-        """
+        """Write down what a person said about its pictures (`only`: the one written so; `what`: no_faces, minor)."""
         said = ask.model_copy(update={"consent": words, "no_faces": False, "minor": False, **what})
         self._record(plan or await self.read(ask), said, only)
 
