@@ -57,8 +57,8 @@ class Schedule:
         return max(15.0, 2.0 * math.exp(self._mean))
 
     def wait_s(self, elapsed_s: float) -> float:
-        """Seconds until the next look, `elapsed_s` after the submission."""
-        return min(self._gap_s(elapsed_s), self._most_s)
+        """Seconds until the next look, `elapsed_s` after the submission; a clock that was set back delays none."""
+        return min(self._gap_s(max(elapsed_s, 0.0)), self._most_s)
 
     def _gap_s(self, elapsed_s: float) -> float:
         first = math.exp(self._mean - 2.05 * self._spread)  # the 2nd percentile
@@ -126,6 +126,7 @@ async def until_ready(provider: Follows, who: Follower, schedule: Schedule, sent
     Raises:
         GenerationFailed: it answers that it knows no such request, or not for this key.
     """
+    sent_at = min(sent_at, time.time())  # it may have been sent by a clock that was ahead
     if isinstance(provider, Watches):
         with anyio.move_on_after(schedule.trust_s):
             ready = await _watched(provider.watch(who.wire, who.receipt), who.tell)

@@ -125,9 +125,18 @@ def test_experience_beats_the_card() -> None:
     assert Schedule([100, 100, 100], 1.0).wait_s(0) > 50
 
 
-def test_a_clock_that_was_set_back_harms_nothing() -> None:
-    """An elapsed time below zero is waited out like the beginning."""
-    assert Schedule([], 10.0).wait_s(-5) > Schedule([], 10.0).wait_s(0) > 0
+@pytest.mark.parametrize("back_s", [5.0, 7 * 3600.0, 2 * 86_400.0])
+def test_a_clock_that_was_set_back_delays_no_look(back_s: float) -> None:
+    """Nobody waits for the old time to come again: an elapsed time below zero is the beginning."""
+    assert Schedule([], 10.0).wait_s(-back_s) == Schedule([], 10.0).wait_s(0) > 0
+
+
+async def test_what_was_sent_by_a_clock_that_was_ahead_is_followed_in_time(clock: Clock) -> None:
+    """Taken up after the clock was set right, two days back: the looks are those of a request that was just sent."""
+    provider = Slow(clock, 10.0)
+    await until_ready(provider, Waiter([]), Schedule([], 10.0), clock.now + 2 * 86_400)
+    assert clock.now - provider.ends_at < 1.0
+    assert provider.polls <= 10
 
 
 # ---------------------------------------------------------------- how long after a refusal
