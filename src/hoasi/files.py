@@ -8,6 +8,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from hoasi.errors import DiskTrouble
 
@@ -19,6 +20,18 @@ _KEYS = {
     errno.EPERM: "folder_read_only",
     errno.EROFS: "folder_read_only",
 }
+
+
+_LEDGER_KEYS = {8: "folder_read_only", 10: "disk_other", 13: "disk_full", 14: "disk_other"}
+"""SQLite's READONLY, IOERR, FULL and CANTOPEN, as numbers: a command's help does not load SQLite."""
+LEDGER = ".hoasi/ledger.db"
+
+
+def ledger_trouble(error: BaseException | None, **facts: Any) -> DiskTrouble | None:
+    """What the disk said through the ledger, in our words; None if the error is no trouble of a disk."""
+    code = getattr(error, "sqlite_errorcode", None)
+    key = None if code is None else _LEDGER_KEYS.get(code & 0xFF)  # the rest of the code tells only details
+    return None if key is None else DiskTrouble(key, path=LEDGER, **facts)
 
 
 def replace_file(path: Path, data: bytes, temp_name: str) -> None:

@@ -17,6 +17,7 @@ from hoasi import spool
 from hoasi.addresses import origin_of
 from hoasi.artifacts import sweep
 from hoasi.errors import LostOwnership
+from hoasi.files import ledger_trouble
 from hoasi.flow import advance
 from hoasi.ledger import Ledger
 from hoasi.line import Line
@@ -156,7 +157,7 @@ class Runner:
             return
         except Exception as error:
             log.exception("%s stopped by an error of ours", name)
-            self._leave(line, type(error).__name__)
+            self._leave(line, error)
         finally:
             self._lines.pop(name, None)
             self._tasks.pop(name, None)
@@ -165,10 +166,12 @@ class Runner:
         else:
             self._on_end(line.generation)
 
-    def _leave(self, line: Line, error: str) -> None:
+    def _leave(self, line: Line, error: Exception) -> None:
         """Nobody works on it until somebody asks. If not even that can be written, it stays ours until then."""
-        facts = {"id": line.generation.id, "name": error}
-        problem = Problem(kind="Bug", key="internal", facts=facts, paid=line.may_be_paid, retry="later")
+        facts = {"id": line.generation.id, "name": type(error).__name__}
+        bug = Problem(kind="Bug", key="internal", facts=facts, paid=line.may_be_paid, retry="later")
+        trouble = ledger_trouble(error, paid=line.may_be_paid, retry="later")
+        problem = bug if trouble is None else trouble.problem()
         with contextlib.suppress(LostOwnership, sqlite3.Error):
             line.park(problem)
 

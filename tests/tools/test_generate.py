@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -285,3 +286,29 @@ async def test_an_error_of_ours_tells_no_secrets_and_says_what_is_not_known(
     assert (error["key"], error["paid"]) == ("tool_stopped", "unknown")
     assert "list_generations" in error["fix"]
     assert "abc" not in text_of(result)
+
+
+async def test_a_full_disk_is_no_error_of_ours(connect: Connect, workspace: Path, sandbox: Sandbox) -> None:
+    """A ledger that cannot grow is told as what it is, with what to do; nothing is sent, and then it works again."""
+    full = full_once(workspace)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("hoasi.opening.Desk", full)
+        async with connect() as client:
+            error = refused(await client.call_tool("generate_image", {"prompt": "a kite"}))
+    assert (error["kind"], error["key"]) == ("DiskTrouble", "disk_full")
+    assert "ledger.db" in error["message"]
+    assert sandbox.stats()["posts_received"] == 0
+    async with connect() as client:
+        told(await client.call_tool("generate_image", {"prompt": "a kite"}))
+
+
+def full_once(workspace: Path) -> Any:
+    """Whoever decides finds no room: SQLite's own error, of a database that may not grow."""
+    db = sqlite3.connect(workspace / "small.db")
+    db.execute("PRAGMA max_page_count=1")
+
+    def decide(*_: Any) -> None:
+        db.execute("CREATE TABLE t (x)")
+        db.execute("INSERT INTO t VALUES (zeroblob(100000))")
+
+    return decide

@@ -26,6 +26,7 @@ from hoasi.cli.answer import INTERRUPTED, Answer, refused
 from hoasi.cli.terminal import Screen
 from hoasi.cli.usage import UsageError, refuse_bytes, refuse_swallowed, usage_error
 from hoasi.errors import HoasiError, WrongInput
+from hoasi.files import ledger_trouble
 from hoasi.messages import LANGUAGES, say, speak
 
 if TYPE_CHECKING:
@@ -199,7 +200,8 @@ class Root(Group):
         except BrokenPipeError:
             raise
         except Exception as bug:  # noqa: BLE001 - 2026-11-21, the border to the user: a bug is one sentence, not a dump
-            return _bug(bug)
+            trouble = ledger_trouble(bug, paid="unknown")
+            return _bug(bug) if trouble is None else refused(trouble)
 
 
 def _with_shared(params: list[Any], ctx: Any) -> list[Any]:

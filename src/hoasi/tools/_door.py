@@ -17,8 +17,9 @@ from mcp.types import ToolAnnotations
 from pydantic import ValidationError, model_validator
 
 from hoasi.errors import ConsentMissing, HoasiError, WrongInput
+from hoasi.files import ledger_trouble
 from hoasi.messages import say
-from hoasi.record import Record
+from hoasi.record import Paid, Record
 from hoasi.tools._arguments import wrong
 from hoasi.tools._life import life_of
 from hoasi.tools._reading import begins
@@ -116,5 +117,5 @@ class AgentTool(Tool):
         if isinstance(cause, ToolError) and not isinstance(cause, UnexpectedToolError):
             return ConsentMissing("consent_answer_unusable")
         log.error("%s stopped by an error of ours", self.name, exc_info=cause)
-        reads_only = self.annotations is not None and self.annotations.read_only_hint
-        return HoasiError("tool_stopped", tool=self.name, paid="no" if reads_only else "unknown")
+        paid: Paid = "no" if self.annotations is not None and self.annotations.read_only_hint else "unknown"
+        return ledger_trouble(cause, paid=paid) or HoasiError("tool_stopped", tool=self.name, paid=paid)
