@@ -17,6 +17,7 @@ from hoasi.bringing import asked, fetch, heard_again, submitted, waiting
 from hoasi.errors import (
     Cancelled,
     HoasiError,
+    KeyRejected,
     LostOwnership,
     NotAccepted,
     PaymentUnknown,
@@ -65,12 +66,12 @@ async def advance(line: Line) -> None:
 
 
 async def _step(line: Line) -> None:
-    """One step; what was proven never to have been sent may be made by somebody else."""
+    """One step; what was proven never to have been taken may be made by somebody else."""
     step = copy if line.generation.copy_of is not None else _STEPS[line.generation.state]
     try:
         await step(line)
-    except NotAccepted as refused:
-        if not line.move(refused):
+    except (NotAccepted, KeyRejected) as refused:
+        if refused.paid != "no" or not line.move(refused):
             raise
 
 

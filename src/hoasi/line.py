@@ -12,9 +12,18 @@ from typing import Any
 
 import anyio
 
-from hoasi.errors import Cancelled, DiskTrouble, HoasiError, LostOwnership, NotAccepted, PaymentUnknown, ResultExpired
+from hoasi.errors import (
+    Cancelled,
+    DiskTrouble,
+    HoasiError,
+    KeyRejected,
+    LostOwnership,
+    NotAccepted,
+    PaymentUnknown,
+    ResultExpired,
+)
 from hoasi.ledger_rows import sent_beside
-from hoasi.messages import say
+from hoasi.messages import explain, say
 from hoasi.providers import provider
 from hoasi.providers._outcomes import Done, Order, Pending, Ready, Sent
 from hoasi.record import Paid
@@ -66,15 +75,16 @@ class Line:
         self.gate = self.shop.gate(self.maker, planned.lane or planned.provider)
         self.wire = self.shop.wire(self.maker)
 
-    def move(self, refused: NotAccepted) -> bool:
-        """Nothing was sent and will be: the next of those who could make it does; False when there is none."""
-        is_gone = refused.retry == "no"
+    def move(self, refused: NotAccepted | KeyRejected) -> bool:
+        """Nothing was taken and will be: the next of those who could make it does; False when there is none."""
+        is_gone = isinstance(refused, NotAccepted) and refused.retry == "no"
         able = [other for other in self.planned.alternatives if is_gone or not other.stands_by]
         if not able or self.generation.step is not None or self.has_left:
             return False
         first = able[0]
         rest = [other for other in self.planned.alternatives if other is not first]
-        note = say("note.moved", before=self.planned.provider, now=first.provider, model=first.model)
+        why = explain(refused.problem()).message
+        note = say("note.moved", why=why, now=first.provider, model=first.model)
         planned = first.model_copy(update={"alternatives": tuple(rest), "moved": note})
         self.leave_gate()
         try:

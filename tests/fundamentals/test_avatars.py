@@ -139,6 +139,19 @@ async def test_kling_makes_them_when_seedream_surely_was_not_paid(
     assert (await atelier.chosen(1)).engine.provider == "kling"
 
 
+@pytest.mark.parametrize("why", ["AuthenticationError", "AccountOverdueError", "QuotaExceeded", "ModelNotOpen"])
+async def test_kling_makes_them_when_seedream_has_no_right_for_this_key(
+    atelier: Atelier, photos: tuple[str, ...], sandbox: Sandbox, why: str
+) -> None:
+    """A wrong key, an account without money, a model that was never opened: nothing was taken; the reply says why."""
+    sandbox.faults.add(fault("submit", "error_type", value=why))
+    reply = await atelier.made(portraits(photos))
+    (entry,) = reply.generations
+    assert (entry.state, entry.provider, sandbox.stats()["models"]) == ("succeeded", "kling", {OMNI: 1})
+    assert any(note.startswith("ark ") and "kling" in note for note in entry.notes)
+    assert not any(note.startswith("Làm bằng ark") for note in reply.warnings)
+
+
 @pytest.mark.parametrize("kind", ["lost_reply", "hang"])
 async def test_what_may_have_been_paid_is_not_made_by_somebody_else(
     atelier: Atelier, photos: tuple[str, ...], sandbox: Sandbox, kind: str, monkeypatch: pytest.MonkeyPatch

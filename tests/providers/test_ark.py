@@ -307,10 +307,10 @@ async def test_an_answer_without_pictures_is_unclear(fields: object) -> None:
         (fault("submit", "error_type", value="SetLimitExceeded"), KeyRejected, "no", "key_rejected"),
         (fault("submit", "error_type", value="AccountOverdueError"), KeyRejected, "no", "key_rejected"),
         (fault("submit", "error_type", value="AuthenticationError"), KeyRejected, "no", "key_other_region"),
-        (fault("submit", "error_type", value="ModelNotOpen"), ProviderRefused, "no", "model_not_open"),
+        (fault("submit", "error_type", value="ModelNotOpen"), KeyRejected, "no", "model_not_open"),
         (
             fault("submit", "error_type", value="InvalidEndpointOrModel.NotFound"),
-            ProviderRefused,
+            KeyRejected,
             "no",
             "model_not_open",
         ),

@@ -46,7 +46,7 @@ def refused(reply: Reply, model: str, address: str, regions: tuple[str, ...]) ->
     if reply.status == 401:
         return KeyRejected("key_other_region", host=host, name=REGION, known=", ".join(regions), **facts)
     if code in _NOT_OPEN:
-        return ProviderRefused("model_not_open", host=host, name=REGION, model=model, **facts)
+        return KeyRejected("model_not_open", host=host, name=REGION, model=model, **facts)
     if code in _USED_UP:
         return KeyRejected("key_rejected", **facts)
     return refusal(reply, "ark", detail=words)

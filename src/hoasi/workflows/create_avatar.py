@@ -16,9 +16,9 @@ MOST_PHOTOS = 10
 class CreateAvatar(Workflow):
     """Four portraits to choose from, of one person's photos. Costs four pictures.
 
-    Seedream makes them; Kling only where Seedream has no key, cannot, or could not be reached at all, so that nothing
-    was sent: what may have been paid is never made twice. Whoever is named makes them alone. The person in the photos
-    must have agreed (scope `avatar`).
+    Seedream makes them; Kling only where Seedream has no key, cannot, refuses the key or could not be reached at all,
+    so that nothing was taken: what may have been paid is never made twice. Whoever is named makes them alone. The
+    person in the photos must have agreed (scope `avatar`).
     """
 
     avatar_id: str
