@@ -21,7 +21,7 @@ from hoasi.errors import NotFound, WrongInput
 from hoasi.exports.records import AssetRecord, record
 from hoasi.record import Record
 from hoasi.records import Generation
-from hoasi.scripting import at_once, error_of, run, told
+from hoasi.scripting import at_once, error_of, run, told, warned
 from hoasi.sources.scenes_yaml import SIZE
 from hoasi.studio import Studio
 
@@ -144,7 +144,7 @@ class ImageGenerator:
         async with Studio(**place) as studio:
             batch = await studio.begin(await as_before(studio, ask) if ask.scene_ids else ask)
             reply = await studio.wait(batch)
-            self.warnings = reply.warnings
+            self.warnings = warned(reply)
             made = studio.generations(batch.ids)
             return _pictures(reply, made), made
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from hoasi import errors, settings
+from hoasi.answers import Reply
 from hoasi.errors import WrongInput
 from hoasi.providers import REGISTRY, provider
 from hoasi.records import Generation
@@ -57,6 +58,11 @@ def _text(prompt: object, where: str) -> str:
     if not isinstance(prompt, str):
         raise WrongInput("prompt_not_text", value=repr(prompt)[:80], where=where)
     return prompt
+
+
+def warned(reply: Reply) -> tuple[str, ...]:
+    """What a person should know of a call, and of each of its pictures; the same sentence once."""
+    return tuple(dict.fromkeys((*reply.warnings, *(note for entry in reply.generations for note in entry.notes))))
 
 
 def error_of(made: Generation) -> errors.HoasiError:

@@ -17,7 +17,7 @@ from typing import Any
 from hoasi.ask import Ask
 from hoasi.errors import HoasiError
 from hoasi.records import Generation, Request, State
-from hoasi.scripting import at_once, error_of, texts
+from hoasi.scripting import at_once, error_of, texts, warned
 from hoasi.sources import global_style
 from hoasi.sources.global_style import GlobalStyle
 from hoasi.studio import Studio
@@ -166,7 +166,7 @@ class StabilityAIClient:
         facts = {**global_style.said(style).facts, **said, "provider": PROVIDER, "model": self._model}
         requests = tuple(Request(**facts, prompt=text, origin=ORIGIN) for text in texts(prompts, ORIGIN))
         batch = await studio.begin(Ask(requests=requests, output_dir=FOLDER, **again))
-        self.warnings = (await studio.wait(batch)).warnings
+        self.warnings = warned(await studio.wait(batch))
         root = studio.settings.workspace
         return [_content(made, root) for made in studio.generations(batch.ids)]
 

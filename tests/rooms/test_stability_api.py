@@ -50,6 +50,16 @@ async def test_a_picture_comes_as_bytes_of_the_asked_size(client: StabilityAICli
     assert sandbox.stats()["submissions"] == 2
 
 
+async def test_another_model_than_the_named_one_is_told(workspace: Path, fal: str, sandbox: Sandbox) -> None:
+    """SDXL no longer answers: Core makes the picture, and `warnings` says so, and why."""
+    sandbox.change(stability_has_v1=False)
+    environ = {"STABILITY_AI_API_KEY": KEY, "HOASI_STABILITY_URL": fal}
+    client = StabilityAIClient(workspace=workspace, environ=environ, model="stable-diffusion-xl-1024-v1-0")
+    assert size(await client.generate_image("a lighthouse")) == ("PNG", (1920, 1080))
+    (said,) = (text for text in client.warnings if "stable-image/generate/core" in text)
+    assert "stability không còn model stable-diffusion-xl-1024-v1-0 (HTTP 404); chưa mất tiền." in said
+
+
 async def test_a_batch_gives_none_for_what_failed(client: StabilityAIClient, sandbox: Sandbox) -> None:
     """In the order of the prompts; the others are there; `problems` says why. Again: only the failed one is made."""
     sandbox.faults.add(fault("submit", "validation", times=0, value="bad_request", after=1))
