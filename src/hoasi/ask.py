@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from hoasi.given import Lora
-from hoasi.record import OptionValue, Record
+from hoasi.record import OptionValue, Record, Seed
 from hoasi.records import Request
 
 
@@ -29,7 +29,7 @@ class Ask(Record):
 
     provider: str | None = None
     model: str | None = None
-    seed: int | None = None
+    seed: Seed = None
     num_images: int | None = None
     aspect_ratio: str | None = None
     resolution: str | None = None

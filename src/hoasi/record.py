@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 Paid = Literal["no", "unknown", "yes"]
 """Did money move? `unknown` means the provider may have billed it and cannot be asked."""
@@ -39,6 +39,14 @@ Scope = Literal["reference", "swap", "avatar"]
 """What a permission is given for."""
 
 OptionValue = bool | int | float | str
+
+
+def _said(seed: int | None) -> int | None:
+    return None if seed == -1 else seed
+
+
+Seed = Annotated[int | None, AfterValidator(_said)]
+"""A caller's seed; None asks for one of ours, and so does -1, as users of FLUX write it."""
 
 
 class Record(BaseModel):

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from hoasi.given import Given, Input, Lora, Way
-from hoasi.record import Media, Operation, OptionValue, Paid, Record, Retry, Scope
+from hoasi.record import Media, Operation, OptionValue, Paid, Record, Retry, Scope, Seed
 from hoasi.results import Artifact
 
 
@@ -61,7 +61,7 @@ class Request(Record):
     num_images: int = 1
     at_once: int | None = None
     """At most so many pictures in one paid call, where the model would make more."""
-    seed: int | None = None
+    seed: Seed = None
     aspect_ratio: str | None = None
     resolution: str | None = None
     negative_prompt: str | None = None

@@ -267,7 +267,7 @@ async def test_zero_is_a_seed(open_studio: OpenStudio, sandbox: Sandbox) -> None
         (one(output_format="gif"), NotSupported, "gif"),
         (one(negative_prompt="fog"), NotSupported, "negative_prompt"),
         (one(num_images=0), WrongInput, "0"),
-        (one(seed=-1), WrongInput, "-1"),
+        (one(seed=-2), WrongInput, "-2"),
         (one(job_id="Job-1"), PathRefused, "job-1"),
         (one(job_id="../job-1"), PathRefused, "job"),
         (one(job_id="job-2"), NotFound, "job-1"),

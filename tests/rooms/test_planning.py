@@ -273,7 +273,7 @@ ALL = [
     ({"prompt": " \n"}, "prompt_empty"), ({"prompt": "a\ud800"}, "usage_not_text"),
     ({"scene": {"id": "\udfff"}}, "usage_not_text"), ({"prompt": "x" * 50_001}, "prompt_too_long"),
     ({"num_images": 0}, "num_images_out_of_range"), ({"num_images": 65}, "num_images_out_of_range"),
-    ({"seed": -1}, "seed_out_of_range"), ({"seed": SEEDS}, "seed_out_of_range"),
+    ({"seed": -2}, "seed_out_of_range"), ({"seed": SEEDS}, "seed_out_of_range"),
     ({"model": EDIT}, "references_needed"), ({"resolution": "4K"}, "parameter_not_supported"),
     ({"model": PRO, "resolution": "8K"}, "value_not_supported"), ({"output_format": "gif"}, "value_not_supported"),
     ({"model": SEEDREAM, "output_format": "png"}, "parameter_not_supported"),

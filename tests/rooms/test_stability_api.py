@@ -123,7 +123,7 @@ async def test_a_callers_word_buys_again(client: StabilityAIClient, sandbox: San
         ({"height": 99999}, "value_not_supported"),
         ({"style_preset": "nobody"}, "value_not_supported"),
         ({"nonsense": 1}, "option_not_supported"),
-        ({"seed": -1}, "seed_out_of_range"),
+        ({"seed": -2}, "seed_out_of_range"),
         ({"global_style": 7}, "global_style_bad"),
     ],
     ids=str,

@@ -52,6 +52,24 @@ async def test_without_a_key_the_error_names_the_variable_and_the_free_way(
     assert sandbox.stats()["posts_received"] == 0
 
 
+async def test_minus_one_asks_for_a_seed_of_ours(connect: Connect) -> None:
+    """As users of FLUX write it: for a call, and for one prompt of a list; below it there is none."""
+    call = {"prompt": "a balcony", "provider": "local", "dry_run": True}
+    rows = {
+        "prompts": [{"scene_id": "SC_01", "prompt": "a balcony", "seed": -1}],
+        "provider": "local",
+        "dry_run": True,
+        "seed": 7,
+    }
+    async with connect() as client:
+        plain, ours = [told(await client.call_tool("generate_image", {**call, **said})) for said in ({}, {"seed": -1})]
+        listed = told(await client.call_tool("generate_batch", rows))
+        error = refused(await client.call_tool("generate_image", {**call, "seed": -2}))
+    assert ours["generations"] == plain["generations"]
+    assert listed["generations"][0]["seed"] not in {7, -1}
+    assert error["key"] == "seed_out_of_range"
+
+
 async def test_repeating_a_call_buys_nothing(connect: Connect, sandbox: Sandbox) -> None:
     """The second call skips what the first made, across servers."""
     call = {"prompts": PROMPTS, "job_id": "job-1"}
