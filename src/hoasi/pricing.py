@@ -10,6 +10,7 @@ from hoasi.catalogue import Card, CardPrice
 from hoasi.given import Input
 from hoasi.messages import money, say
 from hoasi.records import Price
+from hoasi.shapes import class_of
 
 
 def price_of(card: Card, parameters: Mapping[str, Any], inputs: Sequence[Input], count: int) -> Price:
@@ -38,7 +39,8 @@ def seconds_of(card: Card, parameters: Mapping[str, Any], inputs: Sequence[Input
 
 
 def _of_one(price: CardPrice, card: Card, parameters: Mapping[str, Any], inputs: Sequence[Input]) -> float | None:
-    each = _rate(price, {**parameters, **{item.role: True for item in inputs}})
+    named = {"resolution": class_of(parameters.get("resolution"), card.sizes)}
+    each = _rate(price, {**parameters, **named, **{item.role: True for item in inputs}})
     if price.unit == "megapixel":
         megapixels = math.ceil(_area(card, parameters) / 1_000_000)
         first = each if price.first_unit_usd is None else price.first_unit_usd

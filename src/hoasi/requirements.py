@@ -14,6 +14,7 @@ from hoasi.messages import say
 from hoasi.options import options, shown
 from hoasi.record import OptionValue
 from hoasi.records import Request
+from hoasi.shapes import exact
 
 SEEDS = 2**31 - 1
 """Seeds lie in 0..2^31-2: every model that takes a seed takes these."""
@@ -45,7 +46,7 @@ def check(request: Request, card: Card, inputs: Sequence[Input], prompt: str) ->
     if "mask" in card.accepts:
         _check_mask(inputs)
     _check_roles(request, card)
-    _one_of(card, "resolution", request.resolution, card.resolutions)
+    _check_resolution(request, card)
     _one_of(card, "output_format", request.output_format, card.formats)
     if request.negative_prompt and "negative_prompt" not in card.accepts:
         raise NotSupported("parameter_not_supported", model=card.id, parameter="negative_prompt")
@@ -74,8 +75,18 @@ def _check_words(request: Request, card: Card, prompt: str) -> None:
 def spelled(request: Request, card: Card) -> Request:
     """The request with its resolution, or the preferred one, as this model writes it (2k, 2K)."""
     wanted = (request.resolution or request.prefers.get("resolution", "")).strip().lower()
-    same = [name for name in card.resolutions if name.lower() == wanted]
+    same = [name for name in card.resolutions if name.lower() == wanted] or list(
+        filter(None, [exact(wanted, card.sizes)])
+    )
     return request.model_copy(update={"resolution": same[0]}) if same else request
+
+
+def _check_resolution(request: Request, card: Card) -> None:
+    """One of the model's words, or pixels where it is free in them."""
+    sizes = card.sizes
+    free = () if sizes.longest is None else (say("shape.free", **sizes.model_dump()),)
+    if exact(request.resolution, sizes) is None:
+        _one_of(card, "resolution", request.resolution, card.resolutions, more=free)
 
 
 # ---------------------------------------------------------------------- inputs
@@ -234,14 +245,14 @@ def _check_file(item: Input, limits: Limits, facts: dict[str, Any]) -> None:
         raise NotSupported("input_type", media_type=item.media_type, allowed=", ".join(limits.media_types), **facts)
 
 
-def _one_of(card: Card, name: str, value: str | None, allowed: tuple[str, ...]) -> None:
+def _one_of(card: Card, name: str, value: str | None, allowed: tuple[str, ...], more: tuple[str, ...] = ()) -> None:
     if value is None:
         return
     if name not in card.accepts:
         raise NotSupported("parameter_not_supported", model=card.id, parameter=name)
     if value not in allowed:
         raise NotSupported(
-            "value_not_supported", model=card.id, parameter=name, value=value, allowed=", ".join(allowed)
+            "value_not_supported", model=card.id, parameter=name, value=value, allowed=", ".join((*allowed, *more))
         )
 
 

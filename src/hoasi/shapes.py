@@ -45,6 +45,23 @@ def pixels(text: object) -> tuple[int, int] | None:
     return size if min(size) >= LEAST_SIDE and max(size) <= MOST_SIDE else None
 
 
+def exact(text: str | None, sizes: Sizes) -> str | None:
+    """Exact pixels that a model of free sizes takes, as it writes them; None for everything else."""
+    match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", (text or "").strip().lower())
+    across, down = (int(match[1]), int(match[2])) if match else (0, 0)
+    is_within = sizes.min_pixels <= across * down <= sizes.max_pixels and max(across, down) <= (sizes.longest or 0)
+    is_even = is_within and across % sizes.step == down % sizes.step == 0
+    return f"{across}x{down}" if is_even and max(across, down) <= sizes.flattest * min(across, down) else None
+
+
+def class_of(resolution: str | None, sizes: Sizes) -> str | None:
+    """The word for a resolution that exact pixels come to; others as they are."""
+    if (pixels_of := exact(resolution, sizes)) is None:
+        return resolution
+    area = math.prod(map(int, pixels_of.split("x")))
+    return next((name for name, most in sizes.classes.items() if area <= most), resolution)
+
+
 def nearest(target: object, card: Card) -> str | None:
     """The model's ratio nearest to a size in pixels, from which it is cut and scaled here; None without a target.
 

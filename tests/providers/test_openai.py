@@ -107,11 +107,32 @@ def reply(status: int, code: str = "", **headers: str) -> Reply:
         ({"resolution": "2K"}, "1920x1920"),
         ({"resolution": "1792x1024"}, "1792x1024"),
         ({"resolution": "1792x1024", "aspect_ratio": "16:9"}, "1792x1024"),
+        ({"resolution": "1920x1088"}, "1920x1088"),
+        ({"resolution": "3840X1280 "}, "3840x1280"),
+        ({"resolution": "1024x640"}, "1024x640"),
     ],
 )
 def test_a_shape_becomes_pixels(asked: dict[str, Any], size: str | None) -> None:
     """Ratio and resolution, or exact pixels; nothing asked leaves it to the model."""
     assert body_of(order(**asked)).get("size") == size
+
+
+@pytest.mark.parametrize(
+    "size",
+    ["1000x1000", "1920x1080", "1024x624", "3856x2160", "3840x2176", "1664x544", "16x40960", "0x0", "big", "2048x"],
+)
+def test_pixels_that_openai_would_refuse_are_named_before(size: str) -> None:
+    """Steps of 16, area, longest side, ratio of the sides: the refusal says how free the sizes are."""
+    with pytest.raises(NotSupported) as refused:
+        order(resolution=size)
+    assert refused.value.key == "value_not_supported"
+    assert all(word in str(refused.value.facts["allowed"]) for word in ("1792x1024", "4K", "16", "3840", "655360"))
+
+
+@pytest.mark.parametrize(("size", "usd"), [("1920x1088", 0.053), ("2560x1440", 0.053), ("2576x1440", 0.106)])
+def test_pixels_cost_what_the_resolution_costs_that_they_come_to(size: str, usd: float) -> None:
+    """What is larger than 2K counts as 4K."""
+    assert order(resolution=size, options={"quality": "high"}).planned.price.usd == usd
 
 
 @pytest.mark.parametrize("resolution", ["1K", "2K", "4K"])

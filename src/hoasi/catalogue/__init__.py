@@ -61,6 +61,12 @@ class Sizes(Record):
     min_pixels: int = 256 * 256
     max_pixels: int = 2048 * 2048
     step: int = 16
+    longest: int | None = None
+    """Pixels of the longest side, where exact pixels may be asked for as a resolution, within all these bounds."""
+    flattest: float = 8.0
+    """The longer side by the shorter one, of such pixels."""
+    classes: dict[str, int] = {}
+    """The pixels that a word for a resolution stands for at most, the fewest first."""
 
 
 class Option(Record):

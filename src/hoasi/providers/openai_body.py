@@ -32,9 +32,6 @@ FIELDS = {
     "reference": "image",
     "mask": "mask",
 }
-AREAS = {"1K": 1536 * 1024, "2K": 2560 * 1440, "4K": 3840 * 2160}
-LONGEST, STEP = 3840, 16
-"""Sides in pixels: none is longer, each is a multiple."""
 _SIZE = re.compile(r"([0-9]+)x([0-9]+)")
 _PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -88,8 +85,9 @@ def _pixels(ratio: str, resolution: str, card: Card) -> str:
     if resolution == "1K" and ratio in card.sizes.names:
         return card.sizes.names[ratio]
     across, down = map(int, ratio.split(":"))
-    unit = math.lcm(STEP // math.gcd(STEP, across), STEP // math.gcd(STEP, down))
-    area = min(AREAS[resolution], LONGEST * LONGEST * min(across, down) // max(across, down))
+    step, longest = card.sizes.step, card.sizes.longest or 0
+    unit = math.lcm(step // math.gcd(step, across), step // math.gcd(step, down))
+    area = min(card.sizes.classes[resolution], longest * longest * min(across, down) // max(across, down))
     times = unit * math.isqrt(area // (across * down * unit * unit))
     return f"{across * times}x{down * times}"
 
