@@ -282,7 +282,7 @@ def _with_keys(planned: Planning, settings: Settings) -> Planning:
 
 
 def _ways(others: Sequence[Planning], refusals: Sequence[HoasiError]) -> str:
-    told = [say("auto.cannot", reason=explain(error.problem()).message) for error in refusals]
+    told = list(dict.fromkeys(say("auto.cannot", reason=explain(error.problem()).message) for error in refusals))
     told += [say("ways.stands_by", provider=other[0].provider, model=other[0].model) for other in others]
     return "; ".join(told)
 

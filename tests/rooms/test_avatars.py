@@ -64,7 +64,6 @@ def test_a_light_is_its_words(light: str) -> None:
         ("left", None, "left", 0.7, False),
         ("below", 50.0, "below", 0.35, False),
         ("right", 0.0, "right", 0.0, False),
-        ("front", 100.0, "above", 0.7, True),
         ("top", None, "above", 0.7, True),
     ],
 )
@@ -87,6 +86,19 @@ def test_a_background_that_the_model_keeps_is_not_said_to_be_replaced(value: boo
     assert ("background" in request.prompt) == (not is_kept)
     assert any("phông nền" in note for note in request.notes) == (not is_kept)
     assert (request.operation, request.options) == ("relight", {"preserve_original_subject": 0.7, **options})
+
+
+@pytest.mark.parametrize("given", [{}, {"keep_background": True, "provider": "stability"}], ids=["new", "kept"])
+@pytest.mark.parametrize(
+    ("direction", "words"), [("front", "light coming from the front"), ("back", "light coming from behind")]
+)
+def test_a_direction_that_the_api_has_not_is_said_in_words(direction: str, words: str, given: dict[str, Any]) -> None:
+    """From the front is not from above: no direction is sent then, hence no strength, and the reply says so."""
+    work = Relight(images=("a.jpg",), lighting="neon", direction=direction, intensity=20, prompt="a sofa", **given)
+    (request,) = work.requests()
+    assert request.prompt == f"{LIGHTS['neon']}, {words}, very subtle effect, a sofa"
+    assert not {"light_source_direction", "light_source_strength"} & request.options.keys()
+    assert any(direction in note for note in request.notes)
 
 
 def test_a_flat_call_says_it_by_choices() -> None:
@@ -134,9 +146,13 @@ ROUTES: list[tuple[dict[str, Any], tuple[str, ...], str]] = [
     ({}, (), "stability"),
     ({"direction": "left", "intensity": 40.0}, (), "stability"),
     (KEEP, (), "fal"),
-    ({**KEEP, "direction": "left"}, (), "words"),
-    ({**KEEP, "prompt": "warmer"}, (), "words"),
-    (KEEP, ("FAL_KEY",), "words"),
+    ({**KEEP, "direction": "left"}, (), "kept"),
+    ({**KEEP, "prompt": "warmer"}, (), "kept"),
+    ({**KEEP, "provider": "stability"}, (), "kept"),
+    (KEEP, ("FAL_KEY",), "kept"),
+    (KEEP, ("FAL_KEY", "KLING_API_KEY"), "kept"),
+    ({**KEEP, "direction": "left"}, ("STABILITY_API_KEY",), "words"),
+    ({**KEEP, "prompt": "warmer", "provider": "kling"}, (), "words"),
 ]
 
 
@@ -145,7 +161,8 @@ ROUTES: list[tuple[dict[str, Any], tuple[str, ...], str]] = [
 async def test_a_light_is_made_by_who_can(
     given: dict[str, Any], without: tuple[str, ...], who: str, workspace: Path, environ: dict[str, str]
 ) -> None:
-    """A new background: Stability. The old one: fal's styles, or an edit by words for what these cannot be told."""
+    """A new background: Stability. The old one: fal's styles; for what these cannot be told Stability again, which is
+    told to keep it; else an edit by words."""
     work = Relight(images=("cup.jpg",), lighting="dramatic", **given)
     async with Studio(workspace, environ={k: v for k, v in environ.items() if k not in without}) as studio:
         reply = await studio.generate(Ask(requests=work.requests()))
@@ -157,8 +174,12 @@ async def test_a_light_is_made_by_who_can(
         assert "dramatic moody lighting" in made.planned.prompt
         assert "keep the background" in made.planned.prompt
     else:
-        assert (entry.provider, made.planned.operation) == (who, "relight")
+        assert (entry.provider, made.planned.operation) == ("stability" if who == "kept" else who, "relight")
     assert any("phông nền" in note for note in reply.warnings) == (who == "stability")
+    assert all(note.count("không làm relight") < 2 for note in reply.warnings)
+    if entry.provider == "stability":
+        assert made.planned.parameters["keep_original_background"] == (who == "kept")
+        assert "light_source_direction" in made.planned.parameters or "direction" not in given
     if who == "fal":
         assert made.planned.parameters["lighting_style"] == "dramatic"
 
