@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from calls import content, fault, person
 from fundamentals.test_clips import states
@@ -121,6 +122,14 @@ async def test_seedream_is_asked_in_chinese_and_kling_in_its_own_words(
     assert (other.provider, other.model) == ("kling", "kling-image-o1/omni-image")
     assert (item.parameters["resolution"], other.parameters["resolution"]) == ("2K", "2k")
     assert (other.parameters["num_images"], other.parameters["aspect_ratio"]) == (4, "3:4")
+
+
+async def test_portraits_have_the_shape_of_the_angles(atelier: Atelier, photos: tuple[str, ...]) -> None:
+    """3:4, whoever makes them: Seedream would choose a shape of its own."""
+    for maker in ("ark", "kling"):
+        reply = await atelier.made(portraits(photos, provider=maker), output_dir=f"avatars/{maker}")
+        with Image.open(reply.generations[0].outputs[0]) as portrait:
+            assert portrait.width / portrait.height == pytest.approx(3 / 4, rel=0.01)
 
 
 @pytest.mark.parametrize(
