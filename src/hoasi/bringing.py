@@ -32,7 +32,7 @@ from hoasi.media.provenance import Provenance
 from hoasi.pace import backoff_s, patiently
 from hoasi.providers._outcomes import Done, Handle, Ready, Sent, Step, TryAgain
 from hoasi.providers._provider import Follows
-from hoasi.records import Problem, State, iso
+from hoasi.records import Generation, Problem, State, iso
 from hoasi.requirements import MAX_IMAGES_A_REQUEST
 from hoasi.results import Artifact, Output
 from hoasi.shapes import pixels
@@ -272,13 +272,19 @@ def target(line: Line, k: int) -> Target:
         asked_ratio=planned.request.aspect_ratio,
         asked_size=pixels(planned.parameters.get("target_size") or planned.request.prefers.get("target_size")),
         is_png=bool(planned.fixed_name),
-        provenance=Provenance(
-            generation_id=line.generation.id,
-            provider=planned.provider,
-            model=planned.model,
-            prompt=planned.prompt,
-            seed=planned.seed,
-            created_at=iso(line.generation.created_at),
-            is_trained=load(planned.provider).is_trained,
-        ),
+        provenance=told_in(line.generation),
+    )
+
+
+def told_in(generation: Generation) -> Provenance:
+    """What its pictures and clips say of themselves."""
+    planned = generation.planned
+    return Provenance(
+        generation_id=generation.id,
+        provider=planned.provider,
+        model=planned.model,
+        prompt=planned.prompt,
+        seed=planned.seed,
+        created_at=iso(generation.created_at),
+        is_trained=load(planned.provider).is_trained,
     )

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 
 from hoasi import errors, files, paths
 from hoasi.ask import Ask
+from hoasi.bringing import told_in
 from hoasi.comfy import styles as registry
 from hoasi.comfy.builder import LoraSaid, WorkflowBuilder, wanted, wanted_all
 from hoasi.comfy.loras import Wanted
@@ -234,7 +235,7 @@ def _record(
         "images": [base64.b64encode(content).decode() for content in contents],
         "seed": made.planned.seed,
         "style_id": style_id,
-        "saved_path": str(_saved(root, artifact.path, contents[0], at, target)),
+        "saved_path": str(_saved(root, made, contents[0], at, target)),
         "metadata": metadata,
     }
 
@@ -246,23 +247,35 @@ def _steps(made: Generation, style: Style | None) -> int | None:
     return steps
 
 
-def _saved(root: Path, path: str, content: bytes, at: float, target: tuple[Style | None, str | None]) -> Path:
+def _saved(root: Path, made: Generation, content: bytes, at: float, target: tuple[Style | None, str | None]) -> Path:
     """Where a caller finds it: a copy in the style's folder or under the name that was given; else the engine's file.
 
     The ledger keeps its own file, so that an equal call is known to be made. Another's file is never replaced.
     """
     style, filename = target
-    token = hashlib.sha256(content).hexdigest()[:8]
+    path, token = made.artifacts[0].path, hashlib.sha256(content).hexdigest()[:8]
     if style is None and filename is None:
         return root / path
     folder = root / (registry.folder(style) if style is not None else FOLDER)
     name = filename or registry.file_name(datetime.fromtimestamp(at, UTC), token)
     final = folder / name if Path(name).name == name else _inside(name, root)
     final = final if final.suffix else final.with_name(f"{final.name}{Path(path).suffix}")
+    content = _as_png(content, made) if final.suffix.lower() == ".png" else content
     if final.is_file() and final.read_bytes() != content:
         final = final.with_name(f"{final.stem}_{token}{final.suffix}")
     files.replace_file(final, content, f".hoasi-0-{token}-copy.tmp")
     return final
+
+
+def _as_png(content: bytes, made: Generation) -> bytes:
+    """What a worker saved in another form, as the PNG that its name promises."""
+    from hoasi.media import cut, provenance
+
+    picture = made.artifacts[0]
+    if picture.media_type == "image/png":
+        return content
+    png = cut.to_size(content, "image/png", (picture.width, picture.height))
+    return provenance.embed(png, "image/png", told_in(made))
 
 
 def _inside(filename: str, root: Path) -> Path:

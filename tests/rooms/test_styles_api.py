@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import hashlib
 import inspect
 import json
@@ -20,7 +21,8 @@ from calls import fal_environ, fault
 from hoasi import Ask, Studio
 from hoasi.comfy import template
 from hoasi.errors import FileBroken, HoasiError, NotFound, PathRefused, PaymentUnknown, ProviderRefused
-from hoasi.sandbox import Sandbox, serving_in_thread
+from hoasi.media import provenance
+from hoasi.sandbox import Sandbox, easel, serving_in_thread
 from hoasi.sources import looks
 from hoasi.styles import ImageGenerator, WorkflowBuilder
 
@@ -100,6 +102,22 @@ def test_the_signature_is_the_one_that_scripts_know() -> None:
     }  # fmt: skip
     assert {name: found[name].default for name in known} == known
     assert list(found)[1:10] == ["prompt", *known]
+
+
+def test_a_picture_under_a_png_name_is_a_png(
+    maker: ImageGenerator, styled: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the worker saved: the copy is made anew, and still says which generation it is; again it is the same."""
+    drawn = easel.render
+    monkeypatch.setattr(easel, "render", lambda recipe: drawn(dataclasses.replace(recipe, format="jpeg")))
+    made = [maker.generate_image("a fisherman", style_id="ink", **named) for named in ({}, {}, {"filename": "x.png"})]
+    for record in made:
+        content = Path(record["saved_path"]).read_bytes()
+        assert content.startswith(b"\x89PNG")
+        assert provenance.read(content)["generation"] == record["metadata"]["generation_id"]
+    assert made[0]["saved_path"] == made[1]["saved_path"]
+    other = maker.generate_image("a fisherman", style_id="ink", filename="y")
+    assert (Path(other["saved_path"]).suffix, Path(other["saved_path"]).read_bytes()[:2]) == (".jpg", b"\xff\xd8")
 
 
 def test_a_picture_comes_as_a_record(maker: ImageGenerator, styled: Path) -> None:
