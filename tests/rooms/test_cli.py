@@ -340,6 +340,13 @@ def test_doctor_names_keys_and_shows_no_secret(workspace: Path) -> None:
         assert not any(part in result.output for part in SECRET.split(":"))
 
 
+def test_doctor_asks_for_a_key_only_where_none_is_set(workspace: Path) -> None:
+    """Without any key the default provider's is what comes next; with one of any provider nobody is sent for others."""
+    at = ("doctor", "--offline", "--json", "--workspace", str(workspace))
+    assert "FAL_API_KEY" in one_object(hoasi(*at))["next"]
+    assert one_object(hoasi(*at, env={"STABILITY_API_KEY": SECRET}))["next"] == ""
+
+
 def test_doctor_fails_when_the_ledger_cannot_be_opened(workspace: Path) -> None:
     """A ledger that is none is what local use needs mended: exit 1, and the advice not to delete it."""
     (workspace / ".hoasi").mkdir()

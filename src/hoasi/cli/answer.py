@@ -20,13 +20,15 @@ _NOT_MADE = frozenset({State.FAILED, State.CANCELLED, State.EXPIRED, *OPEN_STATE
 class Sheet:
     """A table for people: on a terminal it is drawn, in a pipe it is one tab-separated line a row.
 
-    `whole` names the columns that are never cut; `styles` is the terminal's style of each row ("" for none).
+    `whole` names the columns that are never folded, `short` those that a terminal may end in an ellipsis; `styles` is
+    the terminal's style of each row ("" for none).
     """
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     title: str = ""
     whole: frozenset[int] = frozenset({0})
+    short: frozenset[int] = frozenset()
     styles: tuple[str, ...] = ()
 
 

@@ -119,10 +119,8 @@ def show(context: typer.Context, *, avatar_id: Id) -> Answer:
     avatar = avatars.load(call_of(context).settings().workspace, avatar_id)
     told = say("cli.avatar.told", id=avatar.id, engine=_engine(avatar), number=avatar.number)
     files = [("portrait", avatar.portrait.path), *((key, picture.path) for key, picture in avatar.angles.items())]
-    columns = (say("cli.avatar.columns.portrait"), say("cli.avatar.columns.angles"))
-    return Answer(
-        Reply(message=told), sheets=(Sheet(columns, tuple(files), whole=frozenset({1})),), facts=_facts(avatar)
-    )
+    columns = (say("cli.avatar.columns.angles"), say("cli.list.columns.file"))
+    return Answer(Reply(message=told), sheets=(Sheet(columns, tuple(files)),), facts=_facts(avatar))
 
 
 def _row(avatar: Avatar) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from typing import Literal
 
 from hoasi import catalogue, paths
+from hoasi.choosing import DEFAULT_PROVIDER
 from hoasi.errors import HoasiError
 from hoasi.messages import explain, say
 from hoasi.providers import REGISTRY, provider
@@ -116,8 +117,8 @@ def _ledger(settings: Settings) -> Check:
 
 
 def _keys(settings: Settings) -> Iterator[Check]:
-    """Which variables are set, by name only."""
-    for name in REGISTRY:
+    """Which variables are set, by name only; the provider that is asked first comes first."""
+    for name in sorted(REGISTRY, key=lambda name: name != DEFAULT_PROVIDER):
         maker = provider(name)
         present = [name for name in maker.secrets if all(map(settings.get, name.split("+")))]
         if not maker.secrets:

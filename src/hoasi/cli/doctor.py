@@ -11,6 +11,7 @@ from hoasi.answers import Reply
 from hoasi.cli.answer import Answer, Sheet
 from hoasi.cli.frame import call_of, run
 from hoasi.messages import say
+from hoasi.providers import REGISTRY, provider
 
 if TYPE_CHECKING:
     from hoasi.cli.checkup import Check
@@ -40,7 +41,12 @@ def doctor(
 
 
 def _first_fix(checks: list[Check]) -> str:
-    return next((check.fix for state in ("fail", "warn") for check in checks if check.state == state and check.fix), "")
+    """What to mend first. A key is worth that only where none is set, and then it is the first one's."""
+    keys = [check.fix for check in checks if check.what == "key" and check.fix]
+    is_keyless = len(keys) == sum(bool(provider(name).secrets) for name in REGISTRY)
+    rest = [check for check in checks if check.what != "key"]
+    fixes = [check.fix for state in ("fail", "warn") for check in rest if check.state == state and check.fix]
+    return next(iter([*fixes, *(keys if is_keyless else [])]), "")
 
 
 def _sheet(checks: list[Check]) -> Sheet:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import textwrap
 from collections.abc import Iterable
@@ -22,7 +23,7 @@ def page(command: Any, context: Any) -> str:
     column = min(max(len(name) for rows in panels.values() for name, _ in rows) + 2, _COLUMN)
     sections = [
         f"{_head(say('help.heads.usage'))} {_usage(command, context)}",
-        "\n".join(textwrap.fill(line, width) for line in say(command.help).splitlines()),
+        "\n".join(line for part in say(command.help).splitlines() for line in _wrapped(part, width)),
         *(_section(panel, rows, width, column) for panel, rows in panels.items()),
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
@@ -30,7 +31,7 @@ def page(command: Any, context: Any) -> str:
 
 def _usage(command: Any, context: Any) -> str:
     arguments = [_argument(param) for param in command.params if param.param_type_name == "argument"]
-    tail = ["COMMAND ..."] if hasattr(command, "commands") else arguments
+    tail = [f"{say('help.heads.command_metavar')} ..."] if hasattr(command, "commands") else arguments
     return " ".join([context.command_path, f"[{say('help.heads.options_metavar')}]", *tail])
 
 
@@ -71,12 +72,22 @@ def _section(key: str, rows: Iterable[tuple[str, str]], width: int, column: int)
 def _row(name: str, text: str, width: int, column: int) -> list[str]:
     """A name and its text in two columns; a long name has a line of its own."""
     indent = " " * (column + 2)
-    body = textwrap.wrap(text, max(width - len(indent), 20)) or [""]
-    name_line = "  " + typer.style(name, fg="cyan")
+    body = _wrapped(text, max(width - len(indent), 20)) or [""]
+    name_line = "  " + _styled(name, fg="cyan")
     if len(name) > column - 2:
         return [name_line, *(indent + line for line in body)]
     return [f"{name_line}{' ' * (column - len(name))}{body[0]}", *(indent + line for line in body[1:])]
 
 
+def _wrapped(text: str, width: int) -> list[str]:
+    """Broken between words only: a model, a path or an option stays whole."""
+    return textwrap.wrap(text, width, break_on_hyphens=False, break_long_words=False)
+
+
 def _head(text: str) -> str:
-    return typer.style(text, bold=True)
+    return _styled(text, bold=True)
+
+
+def _styled(text: str, **style: Any) -> str:
+    """Styled, unless the user asked for no colours (https://no-color.org)."""
+    return text if os.environ.get("NO_COLOR") else typer.style(text, **style)

@@ -31,7 +31,7 @@ def models(
     keys = {name: _key(name, settings) for name in {card.provider for card in cards}}
     columns = tuple(say(f"cli.models.{name}") for name in ("model", "does", "price", "limits", "key"))
     rows = tuple(_row(card, keys[card.provider]) for card in cards)
-    sheet = Sheet(columns, rows, whole=frozenset({2, 4}), styles=tuple("dim" if c.retired else "" for c in cards))
+    sheet = Sheet(columns, rows, whole=frozenset({0, 2, 4}), styles=tuple("dim" if c.retired else "" for c in cards))
     facts = {
         "models": [{**card.model_dump(mode="json"), "key_present": keys[card.provider] != "missing"} for card in cards]
     }

@@ -52,6 +52,7 @@ def _entries(entries: tuple[Entry, ...]) -> Sheet:
         tuple(say(f"cli.list.columns.{name}") for name in names),
         tuple(_entry(entry) for entry in entries),
         whole=frozenset({0, 2, 4, 5}),
+        short=frozenset({3}),
         styles=tuple(STYLES.get(entry.state, "") if entry.state != State.SUCCEEDED else "" for entry in entries),
     )
 

@@ -149,6 +149,6 @@ class Screen:
         if console is None:
             self._write(((("\t".join(row).replace("\n", "; "), ""),) for row in sheet.rows), sys.stdout)
         elif sheet.rows:
-            from hoasi.cli.terminal_rich import table
+            from hoasi.cli.terminal_rich import draw
 
-            console.print(table(sheet))
+            draw(sheet, console)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn
 from rich.table import Table
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
     from hoasi import answers
 
 _WORD = re.compile(r"\S+")
+_GAP = 2
+"""Blanks between columns."""
+_SHORT = 10
+"""A column that may be cut short still shows so much."""
+_READABLE, _LONG_WORD = 20, 26
+"""A column that folds is at least so wide, and need not be wider for the sake of one word."""
 
 
 class _Elapsed(ProgressColumn):
@@ -65,10 +72,10 @@ def wrapped(line: Line, console: Console) -> list[Text]:
 
     A word that is too long (a path) stays whole, so that it can be copied.
     """
-    text, start, room, breaks = Text.assemble(*line), 0, console.width, []
     hang = _hang(line[0][0])
+    text, start, room, breaks = Text.assemble(*line), 0, console.width, list[int]()
     for word in _WORD.finditer(text.plain):
-        if word.start() > start and word.end() - start > room:
+        if word.start() > max(start, 0 if breaks else hang) and cell_len(text.plain[start : word.end()]) > room:
             breaks.append(word.start())
             start, room = word.start(), console.width - hang
     first, *rest = text.divide(breaks)
@@ -83,13 +90,75 @@ def _hang(first: str) -> int:
     return len(first) if first.endswith("  ") else len(first) - len(first.lstrip())
 
 
-def table(sheet: Sheet) -> Table:
-    """A drawn table; `whole` columns keep their width, the others fold."""
-    drawn = Table(title=sheet.title or None, title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0))
-    drawn.show_header = any(sheet.columns)
+def draw(sheet: Sheet, console: Console) -> None:
+    """A table where it fits; where it does not, each row is a few lines under its first cell: nothing is cut off."""
+    if sheet.title:
+        console.print(Text(sheet.title, style="bold"), soft_wrap=True)
+    widths = [_narrowest(sheet, number) for number in range(len(sheet.columns))]
+    spare = console.width - sum(widths) - _GAP * (len(widths) - 1)
+    if any(sheet.columns) and spare >= 0:
+        console.print(_table(sheet, _widened(sheet, widths, spare)))
+        return
+    for line in _stacked(sheet) if any(sheet.columns) else _pairs(sheet):
+        for part in wrapped(line, console):
+            console.print(part, soft_wrap=True)
+
+
+def _cells(sheet: Sheet, number: int) -> list[str]:
+    return [line for row in (sheet.columns, *sheet.rows) for line in clean(row[number]).split("\n")]
+
+
+def _narrowest(sheet: Sheet, number: int) -> int:
+    """The width that a column needs: a `whole` one all of it, a `short` one little, the others their longest word."""
+    cells = _cells(sheet, number)
+    widest = max(map(cell_len, cells))
+    if number in sheet.whole:
+        return widest
+    if number in sheet.short:
+        return min(widest, _SHORT)
+    longest_word = max(cell_len(word) for cell in cells for word in cell.split() or [""])
+    return min(max(longest_word, min(widest, _READABLE)), _LONG_WORD)
+
+
+def _widened(sheet: Sheet, widths: list[int], spare: int) -> list[int]:
+    """What is left of the terminal's width goes to the columns that lack some, in proportion."""
+    lacking = [max(map(cell_len, _cells(sheet, number))) - width for number, width in enumerate(widths)]
+    share = min(1.0, spare / max(sum(lacking), 1))
+    return [width + int(lack * share) for width, lack in zip(widths, lacking, strict=True)]
+
+
+def _table(sheet: Sheet, widths: list[int]) -> Table:
+    """`short` columns end in an ellipsis, the others fold."""
+    table = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False)
     for number, name in enumerate(sheet.columns):
-        drawn.add_column(name, no_wrap=number in sheet.whole, overflow="fold")
+        is_short = number in sheet.short
+        table.add_column(name, no_wrap=is_short, overflow="ellipsis" if is_short else "fold", width=widths[number])
     for number, row in enumerate(sheet.rows):
-        style = sheet.styles[number] if sheet.styles else ""
-        drawn.add_row(*(Text(clean(cell)) for cell in row), style=style)
-    return drawn
+        table.add_row(*(Text(clean(cell)) for cell in row), style=_style(sheet, number))
+    return table
+
+
+def _style(sheet: Sheet, number: int) -> str:
+    return sheet.styles[number] if sheet.styles else ""
+
+
+def _stacked(sheet: Sheet) -> Iterator[Line]:
+    """Each row under its first cell: what every other cell is, and its value where it has one."""
+    for number, (head, *cells) in enumerate(sheet.rows):
+        style = _style(sheet, number)
+        yield ((clean(head), f"bold {style}".strip()),)
+        pieces = [("  ", "")]
+        for name, cell in zip(sheet.columns[1:], cells, strict=True):
+            dot = " \u00b7 " if len(pieces) > 1 else ""
+            if cell not in {"", "-"}:
+                pieces += [(f"{dot}{name}: ", "dim"), ("; ".join(clean(cell).split("\n")), style)]
+        if len(pieces) > 1:
+            yield tuple(pieces)
+
+
+def _pairs(sheet: Sheet) -> Iterator[Line]:
+    """Names and their values, in two columns; a value may have several lines."""
+    width = max(cell_len(name) for name, _ in sheet.rows)
+    for name, value in sheet.rows:
+        for number, line in enumerate(clean(value).split("\n")):
+            yield (f"{name if number == 0 else '':<{width}}  ", "dim"), (line, "")
