@@ -36,7 +36,7 @@ def logs(workspace: Path, job_id: str) -> dict[Media, Path]:
 
 
 def scenes(workspace: Path, job_id: str, *, all_scenes: bool) -> list[str]:
-    """Ids of the scenes that a job's creative plan wants pictures for (`all_scenes`: of all); none without a plan.
+    """Ids of the scenes that a job's creative plan wants made by AI (`all_scenes`: of all); none without a plan.
 
     Raises:
         PathRefused, NotFound: no such job.
@@ -44,7 +44,6 @@ def scenes(workspace: Path, job_id: str, *, all_scenes: bool) -> list[str]:
     folder = paths.job_dir(workspace, job_id)
     try:
         plan = paths.inside(workspace, folder / "source" / creative_plan.NAME, what="job_id")
-        found = creative_plan.read(plan, workspace=workspace, all_scenes=all_scenes)
+        return creative_plan.scene_ids(plan, all_scenes=all_scenes)
     except HoasiError:  # a plan that cannot be drawn from is explained where somebody wants to draw from it
         return []
-    return [request.scene.id for request in found.requests]

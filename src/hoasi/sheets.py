@@ -115,7 +115,7 @@ class Sheet:
 
 
 def of_job(workspace: Path, ledger: Ledger | None, job_id: str) -> Sheet:
-    """What a job holds: scenes of its plan that want pictures, and everything made for it.
+    """What a job holds: scenes of its plan that want pictures or clips, and everything made for it.
 
     Raises:
         PathRefused, NotFound: no such job, or nothing in it to show.

@@ -110,6 +110,20 @@ async def test_frames_follow_the_plan_and_say_why_one_is_empty(open_studio: Open
 
 
 @pytest.mark.anyio
+async def test_a_scene_that_wants_only_a_clip_has_its_frame(workspace: Path) -> None:
+    """Nothing that the plan wants of AI is left out of the sheet, and what is filmed has no frame."""
+    scene = '[[scene_intents]]\nid = "{}"\nvisual_intent = "a kite"\nasset_requirements = ["{}"]\n'
+    wanted = {"SC_01": "ai_video", "SC_02": "raw_video", "SC_03": "ai_generated"}
+    plan = workspace / "jobs" / "job-1" / "source" / "creative_plan.toml"
+    plan.write_text("".join(scene.format(*pair) for pair in wanted.items()), "utf-8")
+    async with Studio(workspace, environ={}) as studio:
+        await studio.generate(of_scene("SC_03", provider="local"))
+        sheet = studio.sheet("job-1")
+        assert [cell.caption for cell in sheet.cells] == ["SC_01", "SC_03"]
+        assert sheet.missing == ("SC_01",)
+
+
+@pytest.mark.anyio
 async def test_a_file_that_is_gone_or_broken_is_missing(workspace: Path) -> None:
     """It is counted as missing, and its frame says so instead of failing the sheet."""
     async with Studio(workspace, environ={}) as studio:

@@ -86,6 +86,16 @@ def _ratio(metadata: _toml.Table) -> str | None:
     return metadata.matching("aspect_ratio", prompt.RATIO, "source_not_ratio")
 
 
+def scene_ids(path: Path, *, all_scenes: bool) -> list[str]:
+    """Ids of the scenes that want an AI picture or an AI clip (`all_scenes`: of every scene), in the plan's order.
+
+    Raises:
+        FileBroken, NotFound: the plan cannot be used, or is not there.
+    """
+    rows = _rows(_toml.read(path))
+    return [row.scene.id for row in rows if all_scenes or row.asks_for(_PICTURE) or row.asks_for(_CLIP)]
+
+
 def _rows(document: _toml.Document) -> list[_Row]:
     """Every scene of the plan, checked; there is at least one and no id comes twice."""
     rows = [_Row(table, _scene(table)) for table in document.tables("scene_intents")]
