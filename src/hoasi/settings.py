@@ -239,6 +239,11 @@ def read(
     )
 
 
+def is_colourless() -> bool:
+    """Does the user want no colours on the terminal (https://no-color.org)? Help asks before there is a workspace."""
+    return bool(os.environ.get("NO_COLOR"))
+
+
 def _here() -> Path:
     try:
         return Path.cwd()

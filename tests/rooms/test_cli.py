@@ -18,6 +18,8 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from hoasi.answers import Entry, Reply
+from hoasi.catalogue import PROVIDERS
+from hoasi.choosing import DEFAULT_PROVIDER
 from hoasi.cli import words as word_rules
 from hoasi.cli.answer import Answer, made
 from hoasi.cli.app import app
@@ -240,6 +242,16 @@ def test_the_promised_commands_and_options_are_there() -> None:
         --no-faces"""
     assert set(options.split()) <= known["generate"]
     assert known[""] == {"--workspace", "--env-file", "--json", "--lang", "--version"}
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_help_names_every_provider_and_the_one_that_is_asked_first(lang: str) -> None:
+    """Who reads the page of `generate`, or of `visuals`, learns whom it can go to."""
+    for words in (("generate",), ("visuals", "generate")):
+        page = " ".join(hoasi(*words, "--help", "--lang", lang).output.split())
+        told = page[page.index("--provider NAME") : page.index("--model ID")]
+        assert [name for name in PROVIDERS if name not in told] == []
+        assert re.search(rf"{DEFAULT_PROVIDER} \((m\u1eb7c \u0111\u1ecbnh|default)\)", told)
 
 
 def test_without_any_word_the_page_is_shown() -> None:

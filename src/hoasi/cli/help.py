@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import textwrap
 from collections.abc import Iterable
@@ -11,6 +10,7 @@ from typing import Any
 import typer
 
 from hoasi.messages import say
+from hoasi.settings import is_colourless
 
 _WIDEST = 100
 _COLUMN = 32
@@ -89,5 +89,5 @@ def _head(text: str) -> str:
 
 
 def _styled(text: str, **style: Any) -> str:
-    """Styled, unless the user asked for no colours (https://no-color.org)."""
-    return text if os.environ.get("NO_COLOR") else typer.style(text, **style)
+    """Styled, unless the user asked for no colours."""
+    return text if is_colourless() else typer.style(text, **style)

@@ -61,7 +61,8 @@ def _entry(entry: Entry) -> tuple[str, ...]:
     first = Path(entry.outputs[0]).name if entry.outputs else (entry.error.key if entry.error else "-")
     more = f" +{len(entry.outputs) - 1}" if len(entry.outputs) > 1 else ""
     model = entry.model if entry.model.startswith(entry.provider) else f"{entry.provider}/{entry.model}"
-    return entry.id, entry.scene_id or "-", entry.state, model, money(entry.cost_usd), first + more
+    cost = say("cli.state.unknown") if entry.state == State.UNKNOWN else money(entry.cost_usd)
+    return entry.id, entry.scene_id or "-", entry.state, model, cost, first + more
 
 
 # ---------------------------------------------------------------------- everything about one

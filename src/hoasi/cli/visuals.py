@@ -15,6 +15,7 @@ from hoasi.cli.frame import Call, call_of, run
 from hoasi.cli.making import INPUT, option
 from hoasi.cli.words import check_numbers, located
 from hoasi.errors import WrongInput
+from hoasi.messages import say
 
 if TYPE_CHECKING:
     from hoasi.ask import Ask
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 Text = str | None
 Project = Annotated[Text, option("--project", key="visuals.project", metavar="DIR", panel=INPUT)]
 Source = Annotated[Text, option("--source", key="visuals.source", metavar="FILE", panel=INPUT)]
+Provider = Annotated[Text, option("--provider", key="provider", metavar="NAME")]
+OutputDir = Annotated[Text, option("--output-dir", key="visuals.output_dir", metavar="DIR", panel=making.PLACE)]
 Style = Annotated[Text, option("--style", key="style", metavar="NAME")]
 Resolution = Annotated[Text, option("--resolution", key="visuals.resolution", metavar="WxH")]
 AtOnce = Annotated[int, option("--at-once", key="visuals.at_once", metavar="N", panel=making.SAFETY)]
@@ -34,12 +37,12 @@ def generate(
     *,
     project: Project = None,
     source: Source = None,
-    provider: making.Provider = None,
+    provider: Provider = None,
     model: making.Model = None,
     style: Style = None,
     resolution: Resolution = None,
     seed: making.Seed = None,
-    output_dir: making.OutputDir = None,
+    output_dir: OutputDir = None,
     dry_run: making.DryRun = False,
     max_cost_usd: making.MaxCost = None,
     max_images: MaxImages = None,
@@ -57,12 +60,12 @@ def regenerate(
     scene: Annotated[str, option("--scene", key="visuals.scene", metavar="N", panel=INPUT)],
     project: Project = None,
     source: Source = None,
-    provider: making.Provider = None,
+    provider: Provider = None,
     model: making.Model = None,
     style: Style = None,
     resolution: Resolution = None,
     seed: making.Seed = None,
-    output_dir: making.OutputDir = None,
+    output_dir: OutputDir = None,
     dry_run: making.DryRun = False,
     max_cost_usd: making.MaxCost = None,
     resubmit: making.Resubmit = False,
@@ -111,7 +114,7 @@ def _made(call: Call, given: dict[str, Any]) -> Answer:
     here = _Measured(**facts, most=given["at_once"])
     if ask.scene_ids:
         ask = run(_as_before(here, ask))
-    return preview(here, ask) if given["dry_run"] else _with_records(paint(here, ask))
+    return preview(here, ask) if given["dry_run"] else _with_records(_at_their_place(paint(here, ask)))
 
 
 async def _as_before(call: Call, ask: Ask) -> Ask:
@@ -129,6 +132,12 @@ def _source(given: dict[str, Any], root: Path) -> str:
         return str(located(given["source"], root))
     project = given["project"]
     return str(source_of(Path.cwd() if project is None else root / str(located(project, root))))
+
+
+def _at_their_place(answer: Answer) -> Answer:
+    """The answer without the advice to bring them into a job: under these names another program finds them here."""
+    is_advice = answer.reply.next == say("next.look")
+    return replace(answer, reply=answer.reply.model_copy(update={"next": ""})) if is_advice else answer
 
 
 def _with_records(answer: Answer) -> Answer:

@@ -40,7 +40,7 @@ def frame(planned: Planned, k: int, mark: str) -> Frame:
         count=len(planned.stems),
         references=len(planned.inputs),
         mark=mark,
-        footer=say("storyboard.footer", ratio=planned.request.aspect_ratio or "-", seed=planned.seed),
+        footer=say("storyboard.footer", ratio=planned.request.aspect_ratio or f"{width}x{height}", seed=planned.seed),
     )
 
 
