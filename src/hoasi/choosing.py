@@ -44,7 +44,7 @@ def plan_first(ways: Sequence[Worded], inputs: Sequence[Input], site: Site, sett
     if not found:
         raise _no_way(ways[0][1], refusals)
     first, *others = found
-    note = say("ways.chosen", provider=first[0].provider, model=first[0].model, why=_ways(others, refusals))
+    note = say("ways.chosen", provider=first[0].provider, model=first[0].model, why=_ways(others, refusals)).rstrip()
     return tuple(_with_others(item, number, others, note) for number, item in enumerate(first))
 
 
@@ -254,8 +254,13 @@ def _price(planned: Planning) -> str:
 
 def _why(first: Planning, others: Sequence[Planning], refusals: Sequence[HoasiError]) -> str:
     told = [say("auto.price", provider=plan[0].provider, price=_price(plan)) for plan in (first, *others)]
-    told += [say("auto.cannot", reason=explain(error.problem()).message) for error in refusals]
-    return "; ".join(told)
+    return "; ".join([*told, *_cannot(refusals)])
+
+
+def _cannot(refusals: Sequence[HoasiError]) -> list[str]:
+    """Why some cannot do it, each once, as parts of one sentence."""
+    reasons = dict.fromkeys(explain(error.problem()).message.removesuffix(".") for error in refusals)
+    return [say("auto.cannot", reason=reason) for reason in reasons]
 
 
 def _nobody(request: Request, refusals: Sequence[HoasiError]) -> HoasiError:
@@ -282,9 +287,9 @@ def _with_keys(planned: Planning, settings: Settings) -> Planning:
 
 
 def _ways(others: Sequence[Planning], refusals: Sequence[HoasiError]) -> str:
-    told = list(dict.fromkeys(say("auto.cannot", reason=explain(error.problem()).message) for error in refusals))
-    told += [say("ways.stands_by", provider=other[0].provider, model=other[0].model) for other in others]
-    return "; ".join(told)
+    stand_by = [say("ways.stands_by", provider=other[0].provider, model=other[0].model) for other in others]
+    told = [*_cannot(refusals), *stand_by]
+    return f"{'; '.join(told)}." if told else ""
 
 
 def _no_way(request: Request, refusals: Sequence[HoasiError]) -> HoasiError:

@@ -10,8 +10,10 @@ import pytest
 from calls import fal_environ, fault, person
 from fundamentals.test_clips import asked, states
 from hoasi import Studio
-from hoasi.errors import KeyMissing
+from hoasi.choosing import _ways
+from hoasi.errors import KeyMissing, NotSupported
 from hoasi.given import Given
+from hoasi.messages import speak
 from hoasi.records import Request, Scene
 from hoasi.sandbox import Sandbox
 
@@ -158,3 +160,13 @@ async def test_what_moved_can_be_made_anew(
     assert [(reply.generations[0].provider, states(reply)) for reply in replies] == [("fal", ["succeeded"])] * 3
     assert len({reply.generations[0].id for reply in replies}) == len(replies)
     assert sandbox.stats()["models"] == {FAL: 3}
+
+
+def test_why_others_cannot_is_said_once_each_in_one_sentence() -> None:
+    """The note about a choice is one sentence, however many are left out for the same reason."""
+    speak("vi")
+    mask, clip = (NotSupported("role_not_supported", model="m", role=role) for role in ("mặt nạ", "video"))
+    assert _ways((), [mask, clip, mask]) == (
+        "không dùng được (Model m không nhận mặt nạ); không dùng được (Model m không nhận video)."
+    )
+    assert _ways((), []) == ""
