@@ -25,7 +25,8 @@ from hoasi.cli.answer import Answer, made
 from hoasi.cli.app import app
 from hoasi.cli.frame import Command, Root
 from hoasi.cli.lines import clean, entry_lines
-from hoasi.messages import LANGUAGES, catalogue, explain, speak
+from hoasi.cli.show import _spent
+from hoasi.messages import LANGUAGES, catalogue, explain, say, speak
 from hoasi.records import Problem, State
 
 SECRET = "id-5f3c9a:secret-7d1e2b"
@@ -444,6 +445,15 @@ def entry(state: str, kind: str = "") -> Entry:
 def test_the_exit_code_is_the_worst_that_happened(states: tuple[str, ...], code: int) -> None:
     """0 all made or there, 1 some not made, and 3, an unknown payment, beats 1."""
     assert made(Reply(message="", generations=tuple(map(entry, states)))).code == code
+
+
+def test_a_list_says_no_price_is_missing_where_only_the_payment_is() -> None:
+    """Nothing yet while it is at work, unclear where nobody knows, and what it came to where that is known."""
+    unclear = {"cost_usd": None, "paid": "unknown"}
+    cases = (("running", unclear), ("unknown", unclear), ("failed", {"cost_usd": 0.0, "paid": "no"}))
+    told = [_spent(entry(state).model_copy(update=more)) for state, more in cases]
+    assert told == ["-", say("cli.state.unknown"), "$0"]
+    assert _spent(entry("succeeded").model_copy(update={"cost_usd": None, "paid": "yes"})) == say("money.unknown")
 
 
 def test_an_unknown_payment_counts_whatever_the_state() -> None:

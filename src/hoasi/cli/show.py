@@ -14,7 +14,7 @@ from hoasi.cli.lines import STYLES, clean, state_word
 from hoasi.cli.words import listed
 from hoasi.errors import WrongInput
 from hoasi.messages import money, say
-from hoasi.records import Generation, State, iso
+from hoasi.records import OPEN_STATES, Generation, State, iso
 
 
 def list_(
@@ -61,8 +61,14 @@ def _entry(entry: Entry) -> tuple[str, ...]:
     first = Path(entry.outputs[0]).name if entry.outputs else (entry.error.key if entry.error else "-")
     more = f" +{len(entry.outputs) - 1}" if len(entry.outputs) > 1 else ""
     model = entry.model if entry.model.startswith(entry.provider) else f"{entry.provider}/{entry.model}"
-    cost = say("cli.state.unknown") if entry.state == State.UNKNOWN else money(entry.cost_usd)
-    return entry.id, entry.scene_id or "-", entry.state, model, cost, first + more
+    return entry.id, entry.scene_id or "-", entry.state, model, _spent(entry), first + more
+
+
+def _spent(entry: Entry) -> str:
+    """What it came to; nothing yet while it is at work, and no price is missing where only the payment is unclear."""
+    if entry.cost_usd is None and entry.state in OPEN_STATES:
+        return "-"
+    return say("cli.state.unknown") if entry.cost_usd is None and entry.paid == "unknown" else money(entry.cost_usd)
 
 
 # ---------------------------------------------------------------------- everything about one
