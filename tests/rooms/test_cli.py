@@ -179,7 +179,7 @@ def test_what_stands_later_wins(workspace: Path, tmp_path: Path) -> None:
     missing = str(tmp_path / "nowhere")
     assert hoasi("--workspace", missing, "list", "--workspace", str(workspace)).exit_code == 0
     assert hoasi("--workspace", missing, "list", "--json").exit_code == 2
-    assert "0 records" in hoasi("--lang", "en", "consent", "list", "--workspace", str(workspace)).stderr
+    assert "0 record(s)" in hoasi("--lang", "en", "consent", "list", "--workspace", str(workspace)).stderr
 
 
 def test_an_env_file_may_lie_outside_the_workspace(workspace: Path, tmp_path: Path) -> None:

@@ -347,14 +347,6 @@ def test_half_a_size_is_told_as_what_it_is(project: Path, url: str) -> None:
 
 
 @pytest.mark.parametrize("sandbox", [Sandbox(latency_s=0.3, pictures="tiny")])
-def test_nobody_is_advised_to_take_them_elsewhere(project: Path, url: str) -> None:
-    """They lie where another program looks for them: no job is to be named, and `visuals` takes none."""
-    words = ("visuals", "generate", "--project", str(project), "--provider", "local")
-    made = hoasi(project, url, *words)
-    assert len(made["generations"]) == 2
-    assert made["next"] == ""
-
-
 def test_a_picture_is_told_by_the_name_that_others_look_for(project: Path, url: str, sandbox: Sandbox) -> None:
     """Pictures that end one after the other: no line names a file of ours, and each has its line."""
     write(project, "a cup", "a boat", "a kite")

@@ -12,18 +12,18 @@ import typer
 from hoasi.cli import making
 from hoasi.cli.answer import Answer
 from hoasi.cli.frame import Call, call_of, run
-from hoasi.cli.making import INPUT, option
+from hoasi.cli.making import option
 from hoasi.cli.words import check_numbers, located
 from hoasi.errors import WrongInput
-from hoasi.messages import say
 
 if TYPE_CHECKING:
     from hoasi.ask import Ask
     from hoasi.studio import Studio
 
+PROJECT = "help.heads.project"
 Text = str | None
-Project = Annotated[Text, option("--project", key="visuals.project", metavar="DIR", panel=INPUT)]
-Source = Annotated[Text, option("--source", key="visuals.source", metavar="FILE", panel=INPUT)]
+Project = Annotated[Text, option("--project", key="visuals.project", metavar="DIR", panel=PROJECT)]
+Source = Annotated[Text, option("--source", key="visuals.source", metavar="FILE", panel=PROJECT)]
 Provider = Annotated[Text, option("--provider", key="provider", metavar="NAME")]
 OutputDir = Annotated[Text, option("--output-dir", key="visuals.output_dir", metavar="DIR", panel=making.PLACE)]
 Style = Annotated[Text, option("--style", key="style", metavar="NAME")]
@@ -57,7 +57,7 @@ def generate(
 def regenerate(
     context: typer.Context,
     *,
-    scene: Annotated[str, option("--scene", key="visuals.scene", metavar="N", panel=INPUT)],
+    scene: Annotated[str, option("--scene", key="visuals.scene", metavar="N", panel=PROJECT)],
     project: Project = None,
     source: Source = None,
     provider: Provider = None,
@@ -114,7 +114,7 @@ def _made(call: Call, given: dict[str, Any]) -> Answer:
     here = _Measured(**facts, most=given["at_once"])
     if ask.scene_ids:
         ask = run(_as_before(here, ask))
-    return preview(here, ask) if given["dry_run"] else _with_records(_at_their_place(paint(here, ask)))
+    return preview(here, ask) if given["dry_run"] else _with_records(paint(here, ask))
 
 
 async def _as_before(call: Call, ask: Ask) -> Ask:
@@ -132,12 +132,6 @@ def _source(given: dict[str, Any], root: Path) -> str:
         return str(located(given["source"], root))
     project = given["project"]
     return str(source_of(Path.cwd() if project is None else root / str(located(project, root))))
-
-
-def _at_their_place(answer: Answer) -> Answer:
-    """The answer without the advice to bring them into a job: under these names another program finds them here."""
-    is_advice = answer.reply.next == say("next.look")
-    return replace(answer, reply=answer.reply.model_copy(update={"next": ""})) if is_advice else answer
 
 
 def _with_records(answer: Answer) -> Answer:
