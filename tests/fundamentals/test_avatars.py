@@ -158,7 +158,9 @@ async def test_kling_makes_them_when_seedream_has_no_right_for_this_key(
     (entry,) = reply.generations
     assert (entry.state, entry.provider, sandbox.stats()["models"]) == ("succeeded", "kling", {OMNI: 1})
     assert any(note.startswith("ark ") and "kling" in note for note in entry.notes)
-    assert not any(note.startswith("Làm bằng ark") for note in reply.warnings)
+    asked = [note for note in reply.warnings if note.startswith("Nhờ ark (")]  # asked, not: it was made there
+    assert asked
+    assert not any(".." in note or note.endswith(" ") for note in asked)
 
 
 @pytest.mark.parametrize("kind", ["lost_reply", "hang"])
