@@ -15,8 +15,9 @@ from calls import content, fault, person
 from fundamentals.test_clips import states
 from hoasi import Ask, Studio, avatars, consent
 from hoasi.answers import Reply
-from hoasi.errors import ConsentMissing, KeyMissing
+from hoasi.errors import ConsentMissing, KeyMissing, KeyRejected
 from hoasi.messages import explain
+from hoasi.providers.ark import Ark
 from hoasi.sandbox import Sandbox
 from hoasi.workflows import AvatarAngles, CreateAvatar, EditImage, OutfitShot, Workflow
 
@@ -161,6 +162,20 @@ async def test_kling_makes_them_when_seedream_has_no_right_for_this_key(
     asked = [note for note in reply.warnings if note.startswith("Nhờ ark (")]  # asked, not: it was made there
     assert asked
     assert not any(".." in note or note.endswith(" ") for note in asked)
+
+
+async def test_a_refused_key_after_a_paid_step_moves_nothing(
+    atelier: Atelier, photos: tuple[str, ...], sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who says that money moved before the key was refused is believed: nobody else makes it."""
+
+    async def refuse(*_: object) -> None:
+        raise KeyRejected("key_rejected", provider="ark", status=402, paid="yes")
+
+    monkeypatch.setattr(Ark, "submit", refuse)
+    (entry,) = (await atelier.made(portraits(photos))).generations
+    assert (entry.state, entry.provider, entry.paid) == ("failed", "ark", "yes")
+    assert sandbox.stats()["submissions"] == 0
 
 
 @pytest.mark.parametrize("kind", ["lost_reply", "hang"])

@@ -10,13 +10,15 @@ from typing import Any
 import pytest
 
 from calls import OpenStudio, fault, one, told
-from hoasi import Ask
+from hoasi import Ask, choosing
+from hoasi.planning import Site
 from hoasi.records import Request
 from hoasi.sandbox import Sandbox
 from hoasi.workflows import GenerateVideo
 
 pytestmark = pytest.mark.anyio
 CAT = Path(__file__).parents[1] / "rooms" / "pictures" / "cat.jpg"
+SITE = Site(job_id="job-1", output_dir="jobs/job-1/pictures")
 PLAN = "jobs/job-1/source/creative_plan.toml"
 
 
@@ -166,3 +168,12 @@ async def test_a_plan_that_cannot_be_read_is_said_and_does_not_stop_a_picture(
     assert reply.generations[0].state == "succeeded"
     assert any("creative_plan.toml" in note and "tall" in note for note in reply.warnings)
     assert sent(sandbox) == [None]
+
+
+async def test_another_way_that_makes_another_number_of_calls_gives_no_names(open_studio: OpenStudio) -> None:
+    """Two calls of one picture are not one call of one: each name would stand at the wrong picture."""
+    pair, single = (Request(prompt="a kite", provider="stability", num_images=count) for count in (2, 1))
+    async with open_studio() as studio:
+        planned = choosing.plan_first([("a kite", pair)], [], SITE, studio.settings)
+        assert len(planned) == 2
+        assert choosing.also_named(planned, [([("a kite", single)], [])], SITE, studio.settings) == planned

@@ -28,7 +28,7 @@ from hoasi.providers import comfyui_refusals as refusals
 from hoasi.providers import comfyui_replies as replies
 from hoasi.providers._outcomes import Order, Pending, Ready
 from hoasi.providers.comfyui import Comfyui
-from hoasi.providers.comfyui_work import MOST, prompt_id
+from hoasi.providers.comfyui_work import MOST, prompt_id, saved
 from hoasi.records import State
 from hoasi.sandbox import Fault, Sandbox, comfyui, serving
 from hoasi.sandbox.comfyui_files import File
@@ -366,6 +366,15 @@ async def test_half_a_file_is_no_picture(studio: Studio, sandbox: Sandbox, quick
     assert made.error is not None
     assert (made.state, made.error.key, made.paid) == ("failed", "comfy_lost", "no")
     assert (await one(studio, wanted("comfyui"))).state == "succeeded"
+
+
+@pytest.mark.parametrize("receipt", ["../secrets", "a/../../b", "84ab", "", "A" * 36])
+async def test_no_file_is_asked_for_by_a_name_that_is_none_of_ours(receipt: str, fal: str, sandbox: Sandbox) -> None:
+    """A receipt that a person gives names a work; it never chooses the folder from which the server reads."""
+    street = Street(frozenset({origin_of(fal)}))
+    assert await saved(Wire(street, {"": f"{fal}/comfyui"}, {}), receipt, 1) == []
+    await street.close()
+    assert sandbox.stats()["requests"] == []
 
 
 async def test_a_node_that_is_missing_names_its_pack(workspace: Path, sandbox: Sandbox) -> None:

@@ -559,11 +559,12 @@ async def test_sdxl_is_tried_and_core_makes_what_it_cannot(
         assert picture.size == (1920, 1080)
 
 
+@pytest.mark.parametrize("why", [{"kind": "429"}, {"kind": "error_type", "value": "unauthorized"}])
 async def test_core_does_not_make_what_sdxl_only_cannot_make_now(
-    open_studio: OpenStudio, at_sandbox: dict[str, str], sandbox: Sandbox, quick: object
+    why: dict[str, str], open_studio: OpenStudio, at_sandbox: dict[str, str], sandbox: Sandbox, quick: object
 ) -> None:
-    """A crowd that does not pass is no reason to make it with another model than the one that was asked for."""
-    sandbox.faults.add(fault("submit", "429", times=0))
+    """A crowd that does not pass, or a refused key, is no reason to make it with another model than was asked for."""
+    sandbox.faults.add(fault("submit", **why, times=0))
     request = Request(prompt="a kite", provider="stability", model=SDXL)
     async with open_studio(**at_sandbox) as studio:
         said = await studio.generate(Ask(requests=(request,), job_id="job-1"))

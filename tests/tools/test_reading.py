@@ -14,7 +14,10 @@ from mcp.types import ElicitResult
 from tooling import Connect, fault, refused, told, until
 
 from calls import person
+from hoasi import Ask, Studio
+from hoasi.answers import Reply
 from hoasi.media import face
+from hoasi.records import Batch
 from hoasi.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
@@ -170,3 +173,61 @@ async def test_an_address_is_asked_once_a_call(connect: Connect, sandbox: Sandbo
         told(await client.call_tool("generate_image", {"prompt": "she smiles", "reference_images": [elsewhere]}))
         rounds = sandbox.stats()["requests"].count(("GET", "/files/b/lan.png"))
     assert rounds <= 2  # a protocol without sessions asks in one call and is answered in another
+
+
+async def test_a_file_that_changed_meanwhile_is_read_again(
+    connect: Connect, sandbox: Sandbox, workspace: Path, photo: str, hurried: None, slow_look: SlowLook
+) -> None:
+    """What lies here is cheap to read: the bytes of now are sent, not refused as other ones."""
+    call = {"prompt": "she smiles", "reference_images": [photo], "consent": "Lan đồng ý"}
+    async with connect() as client:
+        assert refused(await client.call_tool("generate_image", call))["key"] == "still_reading"
+        await until(lambda: slow_look.looks == 1)
+        person(workspace / photo, "blue")
+        slow_look.may_end.set()
+        reply = await again_until_read(client, call)
+        made = told(await client.call_tool("get_generations", {"ids": [reply["generations"][0]["id"]]}))
+    assert made["generations"][0]["state"] == "succeeded"
+
+
+async def test_many_who_do_not_wait_leave_few_readings(
+    connect: Connect, sandbox: Sandbox, fal: str, hurried: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only so many slow servers are listened to at once for nobody; the oldest is given up."""
+    monkeypatch.setattr("hoasi.tools._reading.AT_MOST", 1)
+    cancelled: list[str] = []
+    monkeypatch.setattr("hoasi.studio.Studio.read", _endless(cancelled))
+    async with connect() as client:
+        for prompt in ("one", "two", "three"):
+            call = {"prompt": prompt, "consent": "Lan đồng ý"}
+            assert refused(await client.call_tool("generate_image", call))["key"] == "still_reading"
+        await until(lambda: len(cancelled) == 2)
+        assert cancelled == ["one", "two"]
+
+
+def _endless(cancelled: list[str]) -> Callable[..., Any]:
+    """A reading that never ends by itself; who gave it up is noted."""
+
+    async def read(_: object, ask: Ask, known: object = None) -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            cancelled.append(str(ask.prompt))
+
+    return read
+
+
+async def test_what_reading_took_is_not_waited_for_again(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client's time is one: whoever read for 1000 s of it has none left for the work."""
+    monkeypatch.setattr("hoasi.tools._waiting.elapsed_s", lambda: 1000.0)
+    waited: list[float | None] = []
+    wait = Studio.wait
+
+    async def noted(self: Studio, batch: Batch, timeout_s: float | None = None) -> Reply:
+        waited.append(timeout_s)
+        return await wait(self, batch, timeout_s)
+
+    monkeypatch.setattr(Studio, "wait", noted)
+    async with connect() as client:
+        await client.call_tool("generate_image", {"prompt": "a kite"})
+    assert waited == [0.0]
