@@ -21,10 +21,10 @@ LIMIT_MIB = 16
 VALUE_SHOWN = 40
 
 _POSITION = re.compile(r"\(at line (\d+), column (\d+)\)")
-_OPAQUE = re.compile(
-    r'"""(?:[^"\\]|\\.|"{1,2}(?!"))*+"{3,5}'
-    r"|'''(?:[^']|'{1,2}(?!'))*+'{3,5}"
-    r'|"(?:[^"\\\n]|\\.)*+"'
+_OPAQUE = re.compile(  # nothing possessive: before Python 3.11.3 that matches wrongly
+    r'"""[^"\\]*(?:(?:\\.|"{1,2}(?!"))[^"\\]*)*"{3,5}'
+    r"|'''[^']*(?:'{1,2}(?!')[^']*)*'{3,5}"
+    r'|"[^"\\\n]*(?:\\.[^"\\\n]*)*"'
     r"|'[^'\n]*'|#[^\n]*",
     re.DOTALL,
 )
